@@ -1,0 +1,1 @@
+"""The log: one contract (`log.log`), two homes (`log.embedded`, `log.kafka`)."""

@@ -1,0 +1,1 @@
+"""The contract: Avro schemas, models, codec, schema ids, topics, event types, errors."""

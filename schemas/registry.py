@@ -1,0 +1,193 @@
+"""Schema ids: from the committed `registry.lock`, or from a Confluent-compatible registry.
+
+`registry.lock` holds every version of every schema that was ever written, with its id, its GUID (MD5 of the
+canonical text, as Confluent computes it) and its fingerprint (SHA-256 of the parsing canonical form). Ids are
+appended, never reused. `python -m schemas.registry` adds the current files.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+import fastavro.schema
+import httpx
+
+from schemas.errors import ConfigurationError, RegistryUnavailable, UnknownSchema
+from schemas.topics import STREAMS, topic_of
+
+MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+_HERE = resources.files("schemas")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaVersion:
+    """One version of one subject's schema."""
+
+    id: int
+    subject: str
+    version: int
+    guid: str
+    fingerprint: str
+    schema: str
+
+
+class Registry(Protocol):
+    """Where schema ids come from."""
+
+    def current(self, stream: str) -> tuple[int, str]:
+        """Id and text of the schema that a channel (or `identity`) is written with now."""
+        ...
+
+    def schema(self, schema_id: int) -> str:
+        """Text of the schema with this id. Raises UnknownSchema, or RegistryUnavailable (try again)."""
+        ...
+
+    def schema_by_guid(self, guid: UUID) -> str:
+        """Text of the schema with this GUID (the id in a header form). Raises UnknownSchema."""
+        ...
+
+
+class LockedRegistry:
+    """Ids from `registry.lock`: no network, the same on every machine."""
+
+    def __init__(self, versions: tuple[SchemaVersion, ...] | None = None) -> None:
+        versions = locked_versions() if versions is None else versions
+        self._by_id = {version.id: version for version in versions}
+        self._by_guid = {UUID(version.guid): version for version in versions}
+        self._newest = {version.subject: version for version in sorted(versions, key=lambda one: one.version)}
+
+    def current(self, stream: str) -> tuple[int, str]:
+        newest = self._newest[subject_of(stream)]
+        return newest.id, newest.schema
+
+    def schema(self, schema_id: int) -> str:
+        try:
+            return self._by_id[schema_id].schema
+        except KeyError:
+            raise UnknownSchema(f"schema id {schema_id} is not in registry.lock") from None
+
+    def schema_by_guid(self, guid: UUID) -> str:
+        try:
+            return self._by_guid[guid].schema
+        except KeyError:
+            raise UnknownSchema(f"schema guid {guid} is not in registry.lock") from None
+
+
+class ConfluentRegistry:
+    """Ids from a registry that speaks Confluent's API (Confluent, Karapace, Apicurio's `/apis/ccompat/v7`)."""
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError("the registry's address must be a URL; type --registry http://host:8081")
+        self._url = url.rstrip("/")
+        self._client = httpx.Client(timeout=timeout, headers={"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE})
+        self._current: dict[str, tuple[int, str]] = {}
+        self._schemas: dict[int, str] = {}
+
+    def current(self, stream: str) -> tuple[int, str]:
+        known = self._current.get(stream)
+        if known is None:
+            text = schema_text(stream)
+            path = f"/subjects/{quote(subject_of(stream), safe='')}/versions"
+            answer = self._call("POST", path, {"schema": text, "schemaType": "AVRO"})
+            known = self._current[stream] = (int(answer["id"]), text)
+        return known
+
+    def schema(self, schema_id: int) -> str:
+        known = self._schemas.get(schema_id)
+        if known is None:
+            known = self._schemas[schema_id] = str(self._call("GET", f"/schemas/ids/{schema_id}", None)["schema"])
+        return known
+
+    def schema_by_guid(self, guid: UUID) -> str:
+        return str(self._call("GET", f"/schemas/guids/{guid}", None)["schema"])
+
+    def _call(self, method: str, path: str, body: Mapping[str, str] | None) -> dict[str, Any]:
+        try:
+            response = self._client.request(method, self._url + path, json=body)
+        except httpx.HTTPError as error:
+            raise RegistryUnavailable(f"the schema registry does not answer: {type(error).__name__}") from None
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise UnknownSchema(f"the schema registry does not know {path}")
+        if response.status_code in {httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}:
+            raise ConfigurationError(
+                f"the schema registry refuses the schema of {path}: not compatible with what it holds"
+            )
+        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise ConfigurationError(
+                "the schema registry wants credentials; type --registry https://user:password@host"
+            )
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            raise RegistryUnavailable(f"the schema registry answered {response.status_code} to {method} {path}")
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+def open_registry(url: str | None) -> Registry:
+    """The registry at `url`, or the committed lock file when there is none."""
+    return LockedRegistry() if url is None else ConfluentRegistry(url)
+
+
+def subject_of(stream: str) -> str:
+    """Topic name strategy: `interactions.email-value`."""
+    return topic_of(stream) + "-value"
+
+
+@cache
+def schema_text(stream: str) -> str:
+    """The current schema of a channel (or `identity`) as canonical JSON text."""
+    text = (_HERE / "avro" / f"{stream}.avsc").read_text("utf-8")
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+
+
+@cache
+def locked_versions() -> tuple[SchemaVersion, ...]:
+    """Every version in `registry.lock`, in order of id."""
+    lock = json.loads((_HERE / "registry.lock").read_text("utf-8"))
+    return tuple(SchemaVersion(**{**entry, "schema": _compact(entry["schema"])}) for entry in lock["schemas"])
+
+
+def extended(versions: tuple[SchemaVersion, ...]) -> tuple[SchemaVersion, ...]:
+    """The versions with the current files appended where they differ from the newest."""
+    out = list(versions)
+    for stream in STREAMS:
+        subject, text = subject_of(stream), schema_text(stream)
+        own = [version for version in out if version.subject == subject]
+        if own and own[-1].schema == text:
+            continue
+        canonical = fastavro.schema.to_parsing_canonical_form(json.loads(text))
+        out.append(
+            SchemaVersion(
+                id=max((version.id for version in out), default=0) + 1,
+                subject=subject,
+                version=len(own) + 1,
+                guid=str(UUID(bytes=hashlib.md5(text.encode(), usedforsecurity=False).digest())),
+                fingerprint=hashlib.sha256(canonical.encode()).hexdigest(),
+                schema=text,
+            )
+        )
+    return tuple(out)
+
+
+def _compact(schema: Any) -> str:
+    return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+
+
+def _write_lock() -> None:
+    path = Path(str(_HERE / "registry.lock"))
+    versions = extended(locked_versions() if path.exists() else ())
+    entries = [{**asdict(version), "schema": json.loads(version.schema)} for version in versions]
+    path.write_text(json.dumps({"schemas": entries}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(f"registry.lock: {len(versions)} schema versions")
+
+
+if __name__ == "__main__":
+    _write_lock()
