@@ -4,7 +4,8 @@ A type is `<object>.<verb>`; the channel is the topic. A row says what the views
 
     touchpoint   a person would tell of it: it stands in the timeline
     customer     the customer did it themselves
-    opens        a conversation begins with it if none is open; closes: it ends one; reopens: it takes that back
+    opens        there is a conversation from here (one that only we write to is none); closes: it ends;
+                 reopens: that is taken back; abandons: the customer gave up waiting
     clock        start: the customer waits for us from here; stop: a person of ours has answered
     engagement   tenths of one full response to an outbound item, 0-10; never from a machine
     item         the step in the life of an outbound item
@@ -17,14 +18,18 @@ The rules behind the rows (docs/event-types.md is generated from this table):
 - a delivery report is never a touchpoint: the item itself is, once.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 Clock = Literal["start", "stop"]
 ItemStep = Literal["created", "sent", "delivered", "opened", "clicked", "answered", "paid", "returned", "failed"]
 Reach = Literal["good", "bad"]
 
 UNKNOWN = "unknown"
+
+OUR_STEPS = frozenset({"created", "sent", "delivered", "returned", "failed"})
+"""Steps of an outbound item that are not the customer's doing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +53,7 @@ _NOTHING = Meaning()
 _CUSTOMER_WRITES = Meaning(
     touchpoint=True, customer=True, opens=True, clock="start", engagement=10, item="answered", reach="good"
 )
-_WE_WRITE = Meaning(touchpoint=True, opens=True, clock="stop", item="sent")
+_WE_WRITE = Meaning(touchpoint=True, clock="stop", item="sent")
 _DELIVERED = Meaning(item="delivered", reach="good")
 _READ = Meaning(customer=True, engagement=2, item="opened", reach="good")
 _FAILED = Meaning(item="failed", reach="bad")
@@ -103,7 +108,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
     },
     "phone": {
         **_EVERY_CHANNEL,
-        "call.initiated": Meaning(touchpoint=True, opens=True),
+        "call.initiated": Meaning(touchpoint=True, opens=True, item="sent"),
         "call.offered": _NOTHING,
         "ivr.selected": Meaning(customer=True),
         "ivr.self_served": Meaning(customer=True, closes=True),
@@ -120,7 +125,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "voicemail.left": Meaning(touchpoint=True, customer=True, opens=True, clock="start", reach="good"),
         "callback.requested": Meaning(touchpoint=True, customer=True, opens=True, clock="start"),
         "callback.attempted": Meaning(touchpoint=True),
-        "call.completed": _NOTHING,
+        "call.completed": Meaning(closes=True),
         "call.wrapped_up": _NOTHING,
     },
     "post": {
@@ -175,3 +180,29 @@ def avro_symbol(event_type: str) -> str:
 
 
 TYPE_OF_SYMBOL = {avro_symbol(name): name for types in EVENT_TYPES.values() for name in types}
+
+
+def conclusions(meaning: Meaning, event: Mapping[str, Any]) -> Meaning:
+    """What one event means, once its own fields have had their say.
+
+    `event` holds direction, author, machine, answers_ref, bounce_class, answered_by, delivery_basis as text (or
+    None, or missing). The hot path computes the same in columns (`consumers.meaning`); a test holds them equal.
+    """
+    out = meaning
+    if event.get("machine"):
+        # A scanner, a prefetch, a privacy proxy: nobody did anything.
+        item = None if out.item in {"opened", "clicked"} else out.item
+        out = replace(out, touchpoint=False, customer=False, engagement=0, reach=None, item=item)
+    if event.get("author") in {"bot", "template", "machine"}:
+        out = replace(out, clock=None, opens=out.opens and event["direction"] != "inbound")
+    if event["direction"] == "inbound" and out.item in OUR_STEPS:
+        out = replace(out, item=None, engagement=0)
+    if out.item == "answered" and not event.get("answers_ref"):
+        out = replace(out, item=None, engagement=0)
+    if event.get("bounce_class") == "soft":
+        out = replace(out, item=None, reach=None)
+    if event.get("answered_by") == "machine":
+        out = replace(out, clock=None, engagement=0, reach=None, item=None)
+    if event.get("delivery_basis") == "estimated":
+        out = replace(out, reach=None)
+    return out

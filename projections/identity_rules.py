@@ -1,0 +1,33 @@
+"""Which contact points can join people, by kind: one table.
+
+A contact point that is linked to more points of a kind than its row allows is *shared*: a family's address, a
+switchboard, a browser in the library. Values that many systems write for "nobody" never join anybody.
+"""
+
+import re
+
+LIMITS: dict[str, dict[str, int]] = {
+    "account": {"account": 0, "email": 10, "phone": 10, "social": 10, "postal": 10, "visitor": 1000},
+    "email": {"account": 1, "email": 3, "phone": 3, "social": 5, "postal": 3, "visitor": 50},
+    "phone": {"account": 1, "email": 3, "phone": 3, "social": 5, "postal": 3, "visitor": 50},
+    "social": {"account": 1, "email": 3, "phone": 3, "social": 5, "postal": 3, "visitor": 50},
+    "postal": {"account": 1, "email": 2, "phone": 2, "social": 2, "postal": 2, "visitor": 10},
+    "visitor": {"account": 1, "email": 2, "phone": 2, "social": 2, "postal": 2, "visitor": 2},
+}
+"""LIMITS[kind of the point][kind of its neighbours] = how many it may be linked to before it is shared."""
+
+JOINING = frozenset({"attested", "asserted"})
+"""Assurance that joins; a claim waits until it is borne out."""
+
+BLOCKED = re.compile(
+    r"email:(no-?reply|do-?not-?reply|donotreply|mailer-daemon|postmaster|unknown|none|null|test)@.*"
+    r"|account:(0+|NULL|NONE|N/?A|UNKNOWN|ANONYMOUS|TEST)"
+    r"|phone:\+266696687"
+    r"|visitor:(0+|null|none|undefined|00000000-0000-0000-0000-000000000000)",
+    re.IGNORECASE,
+)
+
+
+def joins(key: str) -> bool:
+    """Whether a contact point, by its key `kind:value`, can be evidence that people are one."""
+    return key.partition(":")[0] in LIMITS and BLOCKED.fullmatch(key) is None
