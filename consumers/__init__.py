@@ -1,1 +1,1 @@
-
+"""Reading the log: decode, derive, deduplicate, fold, commit."""

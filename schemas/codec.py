@@ -54,7 +54,8 @@ def encode(event: Event, *, schema_id: int, schema: str) -> bytes:
 def decode(datum: bytes, *, schema: str) -> dict[str, Any]:
     """The Avro datum (without the five bytes before it) as a record of strings, longs, lists and dicts.
 
-    Raises UndecodableRecord when the bytes are not exactly one datum of the schema.
+    Raises UndecodableRecord when the bytes do not begin with a datum of the schema; what follows it is ignored, as
+    every reader of this format does.
     """
     buffer = io.BytesIO(datum)
     try:
@@ -62,8 +63,6 @@ def decode(datum: bytes, *, schema: str) -> dict[str, Any]:
     except Exception as error:
         # fastavro raises EOFError, IndexError, UnicodeDecodeError, OverflowError, … by what it stumbles over.
         raise UndecodableRecord(f"not a datum of its schema: {type(error).__name__}") from None
-    if buffer.tell() != len(datum):
-        raise UndecodableRecord(f"{len(datum) - buffer.tell()} bytes after the datum")
     if not isinstance(record, dict):
         raise UndecodableRecord("the schema is not a record")
     return record

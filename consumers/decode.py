@@ -1,0 +1,180 @@
+"""Records to Arrow columns, by the schema they were written with.
+
+The fast way decodes a whole group at once (pyruhvro); where it stumbles, and only there, the group is decoded record
+by record (fastavro), which finds the bad ones. Both park the same records; tests hold them equal.
+"""
+
+import json
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyruhvro
+
+from log.log import Headers, RecordBatch
+from schemas.codec import MAGIC, decode, plain_schema
+from schemas.errors import DeadLetter, UndecodableRecord, UnknownSchema
+from schemas.registry import Registry
+from schemas.topics import stream_of
+
+GUID_HEADER = "__value_schema_id"
+_PREFIX = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadRecord:
+    """A record of a batch (by its place) that cannot be folded, and why."""
+
+    place: int
+    stage: str
+    error: DeadLetter
+    schema_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Records of one channel and one writer's schema: their places in the batch and their decoded columns."""
+
+    channel: str
+    schema_id: int | None
+    places: list[int]
+    columns: pa.RecordBatch
+
+
+class WriterSchema:
+    """A schema that records were written with."""
+
+    def __init__(self, text: str, channel: str) -> None:
+        self.text = text
+        described = json.loads(text)
+        if described.get("type") != "record" or not str(described.get("namespace", "")).endswith(f".{channel}"):
+            raise UnknownSchema(f"the schema is not one of channel {channel}")
+
+    @cached_property
+    def plain(self) -> str:
+        return json.dumps(plain_schema(self.text))
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        return pyruhvro.avro_to_arrow_schema(self.plain)
+
+    def columns(self, datums: Sequence[bytes]) -> pa.RecordBatch:
+        """All datums at once. Raises UndecodableRecord when any is bad, without saying which."""
+        try:
+            batch = pyruhvro.deserialize_array(datums, self.plain)
+            batch.validate(full=True)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:
+            # A panic in Rust is a BaseException of its own.
+            raise UndecodableRecord(f"not columns of its schema: {type(error).__name__}") from None
+        return batch
+
+    def rows(self, datums: Sequence[bytes]) -> tuple[list[int], pa.RecordBatch, dict[int, DeadLetter]]:
+        """One datum after the other: places of the good ones, their columns, and what is wrong with the others."""
+        good: list[int] = []
+        records: list[dict[str, Any]] = []
+        bad: dict[int, DeadLetter] = {}
+        for place, datum in enumerate(datums):
+            try:
+                records.append(_arrow_row(decode(datum, schema=self.text)))
+                good.append(place)
+            except DeadLetter as error:
+                bad[place] = error
+        return good, pa.RecordBatch.from_pylist(records, schema=self.arrow), bad
+
+
+class Decoder:
+    """Decodes batches; keeps the writer schemas it has met."""
+
+    def __init__(self, registry: Registry, *, columnar: bool = True) -> None:
+        self._registry = registry
+        self._columnar = columnar
+        self._schemas: dict[tuple[str, int | UUID], WriterSchema | DeadLetter] = {}
+
+    def decode(self, batch: RecordBatch, leave_out: Set[int] = frozenset()) -> tuple[list[Group], list[BadRecord]]:
+        """The batch's records in groups (without the places left out), and those that cannot be decoded.
+
+        Raises RegistryUnavailable when a schema is not known yet and the registry does not answer.
+        """
+        bad: list[BadRecord] = []
+        members: dict[tuple[str, bytes], list[int]] = {}
+        for place, (topic, value) in enumerate(zip(batch.topics, batch.values, strict=True)):
+            if place in leave_out:
+                continue
+            members.setdefault((topic, b"" if value is None else value[:_PREFIX]), []).append(place)
+        groups = []
+        for (topic, prefix), places in members.items():
+            if len(prefix) == _PREFIX and prefix[:1] == MAGIC:
+                key = int.from_bytes(prefix[1:], "big")
+                groups.append(self._group(batch, topic, key, places, _PREFIX, bad))
+            else:
+                groups.extend(self._by_header(batch, topic, places, bad))
+        return [group for group in groups if group is not None], bad
+
+    def _by_header(
+        self, batch: RecordBatch, topic: str, places: list[int], bad: list[BadRecord]
+    ) -> list["Group | None"]:
+        """Records whose schema is named by a GUID in a header, or that are no events at all."""
+        by_guid: dict[UUID, list[int]] = {}
+        for place in places:
+            guid = _guid(batch.headers[place])
+            if batch.values[place] is None:
+                bad.append(BadRecord(place=place, stage="frame", error=UndecodableRecord("a record without a value")))
+            elif guid is None:
+                error = UndecodableRecord("neither byte 0 with a schema id nor a schema id in the headers")
+                bad.append(BadRecord(place=place, stage="frame", error=error))
+            else:
+                by_guid.setdefault(guid, []).append(place)
+        return [self._group(batch, topic, guid, found, 0, bad) for guid, found in by_guid.items()]
+
+    def _group(
+        self, batch: RecordBatch, topic: str, key: int | UUID, places: list[int], skip: int, bad: list[BadRecord]
+    ) -> "Group | None":
+        schema_id = key if isinstance(key, int) else None
+        channel = stream_of(topic)
+        schema = self._schema(channel, key)
+        if isinstance(schema, DeadLetter):
+            bad.extend(BadRecord(place=place, stage="schema", error=schema, schema_id=schema_id) for place in places)
+            return None
+        values = batch.values
+        datums = [values[place][skip:] for place in places]  # type: ignore[index]  # None has no prefix
+        try:
+            if not self._columnar:
+                raise UndecodableRecord("columns not wanted")
+            columns = schema.columns(datums)
+        except UndecodableRecord:
+            good, columns, wrong = schema.rows(datums)
+            bad.extend(
+                BadRecord(place=places[at], stage="decode", error=error, schema_id=schema_id)
+                for at, error in wrong.items()
+            )
+            places = [places[at] for at in good]
+        return Group(channel=channel, schema_id=schema_id, places=places, columns=columns)
+
+    def _schema(self, channel: str, key: int | UUID) -> WriterSchema | DeadLetter:
+        known = self._schemas.get((channel, key))
+        if known is None:
+            try:
+                text = self._registry.schema(key) if isinstance(key, int) else self._registry.schema_by_guid(key)
+                known = WriterSchema(text, channel)
+            except DeadLetter as error:
+                known = error
+            self._schemas[(channel, key)] = known
+        return known
+
+
+def _guid(headers: Headers) -> UUID | None:
+    """The schema's GUID in header form: byte 1 and sixteen bytes."""
+    for name, value in headers:
+        if name == GUID_HEADER and len(value) == 17 and value[:1] == b"\x01":
+            return UUID(bytes=value[1:])
+    return None
+
+
+def _arrow_row(record: dict[str, Any]) -> dict[str, Any]:
+    """Arrow takes a map as a list of pairs."""
+    return {name: list(value.items()) if name == "attributes" else value for name, value in record.items()}

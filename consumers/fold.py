@@ -1,0 +1,251 @@
+"""One batch into the store: dedup, identity, and everything in one transaction with the offsets.
+
+What is in memory here (ids seen, when contact points and threads were first seen, the two graphs) is a cache of rows
+of those transactions. It is read again at start and after every rollback.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consumers.dead_letters import dead_letter_rows
+from consumers.ids import Ids, Mask
+from consumers.prepare import Prepared
+from consumers.seen import Micros, SeenIds, earliest
+from log.log import TopicPartition
+from projections.components import Components
+from projections.identity_rules import LIMITS
+from projections.store import Store
+from schemas.codec import from_micros
+from schemas.contact_points import contact_point_id
+
+Link = tuple[str, str]
+_NEVER = np.iinfo(np.int64).max
+"""When a contact point that was only ever named in another role than `self` was first seen."""
+
+_POINTS_SEEN = f"""
+    SELECT contact_point_id, min(moment) FROM (
+        SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
+        FROM store.events
+        UNION ALL
+        SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
+        FROM store.mentions
+    ) GROUP BY contact_point_id
+"""
+_THREADS_SEEN = """
+    SELECT thread_id, epoch_us(min(occurred_at)) FROM (
+        SELECT thread_id, occurred_at FROM store.rows WHERE thread_id IS NOT NULL
+        UNION ALL
+        SELECT store.contact_point_id('case:' || unnest(from_json(rest -> '$.case_refs', '["VARCHAR"]'))), occurred_at
+        FROM store.events
+        WHERE (rest -> '$.case_refs') IS NOT NULL
+    ) GROUP BY thread_id
+"""
+_STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folded:
+    """What became of one batch's records: read = applied + duplicates + parked."""
+
+    read: int
+    applied: int
+    duplicates: int
+    parked: int
+
+
+@dataclass(kw_only=True)
+class Graph:
+    """Components of named things, with when each was first seen."""
+
+    components: Components
+    seen: SeenIds
+    names: dict[int, str] = field(default_factory=dict)
+    """High half of the id -> name, of those that have links."""
+    ids: dict[str, UUID] = field(default_factory=dict)
+    """Name -> id, of the same."""
+
+    def first_seen(self, names: list[str]) -> list[int]:
+        self.ids.update((name, contact_point_id(name)) for name in names)
+        ids = Ids.of([self.ids[name] for name in names])
+        self.names.update(zip(ids.high.tolist(), names, strict=True))
+        found, times = self.seen.find(ids)
+        assert found.all()
+        return [int(time) for time in times]
+
+    def take_in(self, ids: Ids, times: Micros) -> tuple[Mask, dict[str, int]]:
+        """Note when ids (each once) were seen; which of them are new, and which linked names were seen earlier."""
+        known, before = self.seen.find(ids)
+        lower = known & (times < before)
+        self.seen.lower(ids.where(lower), times[lower])
+        self.seen.add(ids.where(~known), times[~known])
+        highs, moments = ids.high[lower].tolist(), times[lower].tolist()
+        earlier = {self.names[high]: moment for high, moment in zip(highs, moments, strict=True) if high in self.names}
+        return ~known, earlier
+
+
+class Folder:
+    """Folds prepared batches, one after the other, in one thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reload()
+
+    def reload(self) -> None:
+        """Read every cache again from the store's rows."""
+        con = self._store.con
+        self.positions = self._store.positions()
+        self.batch = self._store.batch
+        ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
+        self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
+        self._people = Graph(components=Components(limits=LIMITS), seen=self._first_seen(_POINTS_SEEN))
+        self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
+        self._evidence: set[Link] = set()
+        self._statements: dict[Link, tuple[int, int, str, str]] = {}
+        for verb, one, other, event_id, moment in con.execute(
+            "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at) FROM store.links"
+        ).fetchall():
+            self._note((one, other), verb, moment, event_id)
+        live = [pair for pair in self._evidence | set(self._statements) if self._is_linked(pair)]
+        self._people.components.apply(linked=live, first_seen=self._people.first_seen)
+        edges = con.execute("SELECT DISTINCT thread, case_ref FROM store.edges").fetchall()
+        self._threads.components.apply(linked=edges, first_seen=self._threads.first_seen)
+        self._edges: set[Link] = set(edges)
+
+    def _first_seen(self, sql: str) -> SeenIds:
+        rows = self._store.con.execute(sql).to_arrow_table()
+        return SeenIds(Ids.from_arrow(rows.column(0)), rows.column(1).cast(pa.int64()).to_numpy())
+
+    def fold(self, prepared: Prepared, *, ends: Mapping[TopicPartition, int] | None = None) -> Folded:
+        """Fold one batch and commit it. Either all of it is in the store, with its offsets, or nothing.
+
+        Raises what the store raises; the caches are read again before the error goes on.
+        """
+        started = datetime.now(UTC)
+        fresh = self._fresh(prepared.ids)
+        folded = Folded(
+            read=len(prepared),
+            applied=int(fresh.sum()),
+            duplicates=len(fresh) - int(fresh.sum()),
+            parked=len(prepared.bad),
+        )
+        moved = {
+            TopicPartition(*partition): offset
+            for partition, offset in prepared.next_positions.items()
+            if self.positions.get(TopicPartition(*partition)) != offset
+        }
+        if not len(prepared) and not moved:
+            return folded
+        batch = self.batch + 1
+        try:
+            with self._store.transaction():
+                self._insert(prepared, fresh, batch)
+                if prepared.bad:
+                    letters = dead_letter_rows(prepared.batch, prepared.bad, started)
+                    self._store.insert("dead_letters", letters, batch)
+                self._store.advance(batch, self.positions, moved, ends or {})
+                now = datetime.now(UTC)
+                seconds = (now - started).total_seconds()
+                counts = (folded.read, folded.applied, folded.duplicates, folded.parked)
+                self._store.insert_rows("batches", [(now, *counts, seconds)], batch)
+        except BaseException:
+            self.reload()
+            raise
+        self.batch = batch
+        self.positions = {**self.positions, **moved}
+        return folded
+
+    def _fresh(self, ids: Ids) -> Mask:
+        """Rows whose event was not seen before, in this batch or ever."""
+        unique, _, rows = earliest(ids, np.arange(len(ids)))
+        known, _ = self._seen.find(unique)
+        fresh = np.zeros(len(ids), bool)
+        fresh[rows[~known]] = True
+        return fresh
+
+    def _insert(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
+        store = self._store
+        whole = bool(fresh.all())
+        if not fresh.any():
+            return
+        events = prepared.events if whole else prepared.events.filter(pa.array(fresh))
+        store.insert(store.tails("events")[-1].table.removeprefix("store."), events, batch)
+        mentions = prepared.mentions.filter(pa.array(fresh[prepared.mention_rows]))
+        if mentions.num_rows:
+            store.insert(store.tails("mentions")[-1].table.removeprefix("store."), mentions, batch)
+        self._insert_points(prepared, fresh, batch)
+        self._insert_threads(prepared, fresh, batch)
+        ids = prepared.ids.where(fresh)
+        self._seen.add(ids, np.zeros(len(ids), np.int64))
+
+    def _insert_points(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
+        """New contact points, new evidence and statements, and the customers that change by them."""
+        mask = fresh[prepared.point_rows]
+        moments = np.where(prepared.point_is_self, prepared.times[prepared.point_rows], _NEVER)
+        point_ids, times, rows = earliest(prepared.point_ids.where(mask), moments[mask])
+        new, earlier = self._people.take_in(point_ids, times)
+        if new.any():
+            keys = prepared.point_keys.filter(pa.array(mask)).take(pa.array(rows[new]))
+            self._store.insert("points", _points(point_ids.where(new), keys), batch)
+
+        said = [(row, "evidence", one, other) for row, one, other in prepared.pairs] + list(prepared.statements)
+        before: dict[Link, bool] = {}
+        links = []
+        for row, verb, one, other in said:
+            pair = (one, other)
+            if not fresh[row] or (verb == "evidence" and pair in self._evidence):
+                continue
+            before.setdefault(pair, self._is_linked(pair))
+            event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
+            moment = int(prepared.times[row])
+            self._note(pair, verb, moment, str(event_id))
+            links.append((verb, one, other, event_id, from_micros(moment)))
+        self._store.insert_rows("links", links, batch)
+        changed = self._people.components.apply(
+            linked=[pair for pair, was in before.items() if not was and self._is_linked(pair)],
+            unlinked=[pair for pair, was in before.items() if was and not self._is_linked(pair)],
+            earlier=earlier,
+            first_seen=self._people.first_seen,
+        )
+        ids_of = self._people.ids
+        members = [(ids_of[name], ids_of[place.first], place.shared) for name, place in changed.items()]
+        self._store.insert_rows("member_changes", members, batch)
+
+    def _insert_threads(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
+        """New connections between threads and case references, and the conversations that change by them."""
+        mask = fresh[prepared.thread_rows]
+        ids, times, _ = earliest(prepared.thread_ids.where(mask), prepared.times[prepared.thread_rows[mask]])
+        _, earlier = self._threads.take_in(ids, times)
+        edges = sorted({(one, other) for row, one, other in prepared.edges if fresh[row]} - self._edges)
+        self._edges.update(edges)
+        self._store.insert_rows("edges", edges, batch)
+        changed = self._threads.components.apply(linked=edges, earlier=earlier, first_seen=self._threads.first_seen)
+        ids_of = self._threads.ids
+        moved = [(ids_of[name], ids_of[place.first]) for name, place in changed.items()]
+        self._store.insert_rows("thread_changes", moved, batch)
+
+    def _note(self, pair: Link, verb: str, moment: int, event_id: str) -> None:
+        """Take in one piece of evidence, or a statement if it is the newest about its pair."""
+        if verb == "evidence":
+            self._evidence.add(pair)
+            return
+        said = (moment, _STRICTNESS[verb], event_id, verb)
+        known = self._statements.get(pair)
+        if known is None or said > known:
+            self._statements[pair] = said
+
+    def _is_linked(self, pair: Link) -> bool:
+        said = self._statements.get(pair)
+        verb = said[-1] if said else None
+        return verb != "forbidden" and (pair in self._evidence or verb == "asserted")
+
+
+def _points(ids: Ids, keys: pa.Array) -> pa.Table:
+    split = pc.split_pattern(keys, ":", max_splits=1)
+    kinds, values = pc.list_element(split, 0), pc.list_element(split, 1)
+    return pa.table({"contact_point_id": ids.to_arrow(), "kind": kinds, "value": values})

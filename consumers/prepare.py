@@ -1,0 +1,172 @@
+"""A batch of records made ready to be folded: physical columns, ids, what it says about identity, what is bad.
+
+Everything here is a function of the batch alone, so it runs beside the fold, ahead of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from consumers.columns import GroupColumns, Pair, group_columns
+from consumers.decode import BadRecord, Decoder
+from consumers.ids import IdMaker, Ids
+from log.log import Positions, RecordBatch
+from projections import layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What one batch brings. `place` columns and lists refer to rows of `events`; all arrays are parallel to it.
+
+    - `events`: physical columns (projections.layout.EVENT_COLUMNS); `ids` their event ids.
+    - `point_*`: every contact point named, in any role: the row that names it, its key, its id, and whether as `self`.
+    - `mentions`: contact points beside the primary; `mention_rows` the row of `events` of each.
+    - `pairs`: (row, key, key): evidence that two contact points are one person.
+    - `statements`: (row, verb, key, key) of identity events.
+    - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case).
+    """
+
+    batch: RecordBatch
+    places: npt.NDArray[np.int64]
+    events: pa.Table
+    ids: Ids
+    times: npt.NDArray[np.int64]
+    point_rows: npt.NDArray[np.int64]
+    point_keys: pa.Array
+    point_ids: Ids
+    point_is_self: npt.NDArray[np.bool_]
+    mentions: pa.Table
+    mention_rows: npt.NDArray[np.int64]
+    pairs: Sequence[Pair]
+    statements: Sequence[tuple[int, str, str, str]]
+    thread_rows: npt.NDArray[np.int64]
+    thread_ids: Ids
+    edges: Sequence[Pair]
+    bad: Sequence[BadRecord] = field(default_factory=tuple)
+    next_positions: Positions = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+class Preparer:
+    """Prepares batches, one after the other, in one thread."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._ids = IdMaker()
+
+    def prepare(self, batch: RecordBatch, known_bad: Sequence[BadRecord] = ()) -> Prepared:
+        """Decode, check, derive; records known to be bad are left out and parked with the others.
+
+        Raises RegistryUnavailable (try the same batch again).
+        """
+        groups, bad = self._decoder.decode(batch, {record.place for record in known_bad})
+        bad.extend(known_bad)
+        parts: list[GroupColumns] = []
+        for group in groups:
+            columns, wrong = group_columns(group)
+            bad.extend(wrong)
+            parts.append(columns)
+        return self._assembled(batch, parts, bad)
+
+    def _assembled(self, batch: RecordBatch, parts: list[GroupColumns], bad: list[BadRecord]) -> Prepared:
+        parts = [part for part in parts if len(part.places)]
+        starts = np.cumsum([0, *(len(part.places) for part in parts)])
+        places = _concat([np.asarray(part.places, np.int64) for part in parts])
+        primary_keys = _strings([part.primary_keys for part in parts])
+        other_keys = _strings([part.other_keys for part in parts])
+        other_rows = _concat([part.other_rows + start for part, start in zip(parts, starts, strict=False)])
+        thread_names = _strings([part.threads for part in parts])
+        case_rows = _concat([part.case_rows + start for part, start in zip(parts, starts, strict=False)])
+        case_names = _strings([part.case_names for part in parts])
+
+        all_threads = pa.concat_arrays([thread_names, case_names])
+        named = all_threads.is_valid().to_numpy(zero_copy_only=False)
+        keys = pa.concat_arrays([primary_keys, other_keys])
+        found = self._ids.of_names(pa.concat_arrays([keys, all_threads.filter(pa.array(named))]))
+        point_ids, named_ids = found.slice(0, len(keys)), found.slice(len(keys), len(found))
+        thread_ids = Ids.empty(len(all_threads)).filled(named, named_ids)
+
+        ids = Ids.concat([part.event_ids for part in parts])
+        count = len(places)
+        columns = {
+            "event_id": ids.to_arrow(),
+            "contact_point_id": point_ids.slice(0, count).to_arrow(),
+            "thread_id": thread_ids.slice(0, count).to_arrow(named[:count]),
+            **{
+                name: _column([part.columns[name] for part in parts], layout.EVENT_COLUMNS[name][1])
+                for name in (parts[0].columns if parts else ())
+            },
+            "partition": pa.array(np.asarray(batch.partitions, np.uint16)[places]),
+            "log_offset": pa.array(np.asarray(batch.offsets, np.int64)[places]),
+        }
+        schema = layout.arrow_schema(layout.EVENT_COLUMNS)
+        events = pa.Table.from_pydict(columns).select(schema.names) if parts else schema.empty_table()
+        times = _concat([part.times for part in parts])
+
+        mention_ids = point_ids.slice(count, len(keys))
+        mentions = pa.table(
+            {
+                "contact_point_id": mention_ids.to_arrow(),
+                "event_id": ids.take(other_rows).to_arrow(),
+                "primary_id": point_ids.slice(0, count).take(other_rows).to_arrow(),
+                "occurred_at": pa.array(times[other_rows], layout.UTC_MICROS),
+                "role": _strings([part.other_roles for part in parts]),
+                "assurance": pa.array(_concat([part.other_assurance for part in parts]).astype(np.uint8)),
+                "normalised": pa.array(_concat([part.other_normalised for part in parts]).astype(bool)),
+            }
+        )
+        seen = np.concatenate(
+            [
+                _concat([part.primary_is_self for part in parts]).astype(bool),
+                pc.equal(mentions["role"], "self").to_numpy(),
+            ]
+        )
+        rows = np.concatenate([np.arange(count), other_rows])
+        return Prepared(
+            batch=batch,
+            places=places,
+            events=events,
+            ids=ids,
+            times=times,
+            point_rows=rows,
+            point_keys=keys,
+            point_ids=point_ids,
+            point_is_self=seen,
+            mentions=mentions,
+            mention_rows=other_rows,
+            pairs=_moved([part.pairs for part in parts], starts),
+            statements=[
+                (row + int(start), verb, one, other)
+                for part, start in zip(parts, starts, strict=False)
+                for row, verb, one, other in part.statements
+            ],
+            thread_rows=np.concatenate([np.arange(count), case_rows])[named],
+            thread_ids=named_ids,
+            edges=_moved([part.edges for part in parts], starts),
+            bad=bad,
+            next_positions=batch.next_positions,
+        )
+
+
+def _concat(arrays: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
+
+
+def _strings(arrays: Sequence[pa.Array]) -> pa.Array:
+    return pa.concat_arrays([array.cast(pa.string()) for array in arrays]) if arrays else pa.array([], pa.string())
+
+
+def _column(arrays: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([array.cast(kind) for array in arrays], kind)
+
+
+def _moved(parts: Sequence[Sequence[Pair]], starts: npt.NDArray[np.int64]) -> list[Pair]:
+    return [
+        (row + int(start), one, other) for pairs, start in zip(parts, starts, strict=False) for row, one, other in pairs
+    ]

@@ -1,0 +1,201 @@
+"""The loop: read ahead, fold, commit, compact in between.
+
+One store follows one log. Where to read on is in the store and nowhere else; Kafka's own committed offsets are written
+for lag tools and never read.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import duckdb
+
+from consumers.ahead import ReadAhead
+from consumers.decode import Decoder
+from consumers.fold import Folded, Folder
+from consumers.poison import refused
+from consumers.prepare import Prepared, Preparer
+from log.log import Log, TopicPartition
+from projections.compaction import Compaction
+from projections.store import Store
+from schemas.errors import OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated, TouchlogError
+from schemas.registry import Registry
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS
+
+_TAKE_S = 0.1
+_NEW_PARTITIONS_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a run got: records (read = applied + duplicates + parked), the lag left, seconds since its start.
+
+    `state` is what it is doing: folding, compacting, idle, waiting for something that is away.
+    """
+
+    read: int = 0
+    applied: int = 0
+    duplicates: int = 0
+    parked: int = 0
+    lag: int = 0
+    seconds: float = 0.0
+    state: str = "starting"
+
+
+class Projector:
+    """Folds a log into a store, in the caller's thread."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: Store,
+        registry: Registry,
+        *,
+        batch_size: int = 10_000,
+        compact_after: int = 300_000,
+        partitions: int = DEFAULT_PARTITIONS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """`compact_after`: how many events the tail holds before compaction begins; `partitions`: of topics made here."""
+        self._log = log
+        self._store = store
+        self._registry = registry
+        self._batch_size = batch_size
+        self._partitions = partitions
+        self._on_progress = on_progress
+        self._folder = Folder(store)
+        self._compaction = Compaction(store, after=compact_after)
+        self._progress = Progress()
+
+    def run(self, *, until_caught_up: bool = False, stop: Callable[[], bool] = lambda: False) -> Progress:
+        """Fold until told to stop, or until every partition has reached its end as it was at the start.
+
+        Raises TopicRecreated, RetentionLost, OffsetBeyondEnd when the log is not the one that was folded, OffsetConflict
+        when somebody else wrote the store, StoreFull, and what the log raises for good.
+        """
+        started = time.monotonic()
+        self._log.create_topics(TOPICS, self._partitions)
+        self._check_topics()
+        goal = self._log.end_offsets(TOPICS) if until_caught_up else None
+        # What is alive now stays: a full collection every few batches costs more than it frees.
+        gc.collect()
+        gc.freeze()
+        while not stop():
+            ahead = ReadAhead(
+                self._log, self._start_positions(), Preparer(Decoder(self._registry)), batch_size=self._batch_size
+            )
+            with ahead.running():
+                if self._follow(ahead, goal, stop, started):
+                    break
+        self._finish()
+        return self._report(started, {}, goal, "caught up" if goal is not None else "stopped")
+
+    def _follow(
+        self,
+        ahead: ReadAhead,
+        goal: Mapping[TopicPartition, int] | None,
+        stop: Callable[[], bool],
+        started: float,
+    ) -> bool:
+        """Fold what comes; True when done, False when the log has new partitions to read."""
+        looked = time.monotonic()
+        while not stop():
+            if goal is not None and all(self._folder.positions.get(at, 0) >= end for at, end in goal.items()):
+                return True
+            prepared = ahead.take(0 if self._compaction.running else _TAKE_S)
+            if prepared is not None:
+                self._count(self._fold(prepared, ahead.ends))
+                ahead.folded = self._folder.positions
+            worked = self._compaction.step()
+            state = "folding" if prepared is not None else "compacting" if worked else "idle"
+            if ahead.waiting_for:
+                state = f"waiting for {ahead.waiting_for}"
+            self._report(started, ahead.ends, goal, state)
+            if time.monotonic() - looked > _NEW_PARTITIONS_EVERY_S:
+                looked = time.monotonic()
+                if any(at not in self._reading for at in ahead.ends):
+                    return False
+        return True
+
+    def _fold(self, prepared: Prepared, ends: Mapping[TopicPartition, int]) -> Folded:
+        """Fold a batch; records that the store refuses are found and parked, and the rest goes on."""
+        try:
+            return self._folder.fold(prepared, ends=ends)
+        except (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError) as error:
+            bad = refused(prepared)
+            if not bad:
+                raise StoreError(
+                    f"the store refuses a batch and no single record of it: {type(error).__name__}"
+                ) from error
+            again = Preparer(Decoder(self._registry)).prepare(prepared.batch, [*prepared.bad, *bad])
+            return self._folder.fold(again, ends=ends)
+
+    def _start_positions(self) -> dict[TopicPartition, int]:
+        """Where to read on: the store's offsets, and the beginning of partitions that are new to it."""
+        begins = self._log.begin_offsets(TOPICS)
+        ends = self._log.end_offsets(TOPICS)
+        stored = self._folder.positions
+        for at, offset in stored.items():
+            where = f"{at.topic}, partition {at.partition}"
+            if at not in begins:
+                raise TopicRecreated(f"{where} is in the store, not in the log; is this the right --log?")
+            if offset < begins[at]:
+                raise RetentionLost(
+                    f"{where}: {begins[at] - offset} records that were not folded yet are gone from the log;"
+                    " restore them, or delete the store and type: touchlog project"
+                )
+            if offset > ends[at]:
+                raise OffsetBeyondEnd(
+                    f"{where}: the store is at offset {offset}, the log ends at {ends[at]}; is this the right --log?"
+                )
+        self._reading = {at: stored.get(at, begin) for at, begin in begins.items()}
+        return self._reading
+
+    def _check_topics(self) -> None:
+        """The topics are those that were folded before, not others of the same name."""
+        known, found = self._store.topics(), self._log.topics()
+        for name, identity in known.items():
+            if name in found and found[name] != identity:
+                raise TopicRecreated(
+                    f"topic {name} was deleted and made again since it was folded;"
+                    " delete the store and type: touchlog project"
+                )
+        new = [(name, found[name]) for name in TOPICS if name in found and name not in known]
+        if new:
+            with self._store.transaction():
+                self._store.insert_rows("topics", new, self._folder.batch)
+
+    def _finish(self) -> None:
+        """Leave a store that opens fast: what its log holds goes into the file."""
+        try:
+            self._store.con.execute("CHECKPOINT")
+        except duckdb.Error:
+            # A reader is still looking; the next start replays the log.
+            return
+
+    def _count(self, folded: Folded) -> None:
+        self._progress = replace(
+            self._progress,
+            read=self._progress.read + folded.read,
+            applied=self._progress.applied + folded.applied,
+            duplicates=self._progress.duplicates + folded.duplicates,
+            parked=self._progress.parked + folded.parked,
+        )
+
+    def _report(
+        self,
+        started: float,
+        ends: Mapping[TopicPartition, int],
+        goal: Mapping[TopicPartition, int] | None,
+        state: str,
+    ) -> Progress:
+        target = ends if goal is None else goal
+        lag = sum(max(0, end - self._folder.positions.get(at, self._reading.get(at, 0))) for at, end in target.items())
+        self._progress = replace(self._progress, lag=lag, seconds=time.monotonic() - started, state=state)
+        if self._on_progress is not None:
+            self._on_progress(self._progress)
+        return self._progress
+
+
+__all__ = ["Progress", "Projector", "TouchlogError"]

@@ -1,0 +1,208 @@
+"""Compaction: a full tail becomes sorted runs, in slices, while batches go on being folded.
+
+    freeze    a new tail takes the batches from here on; the full one stays readable
+    slices    the frozen tail's rows, sorted, and what the deltas make of them, into staging tables, a part of the
+              contact points at a time; readers do not see these yet
+    swap      the staging tables become runs and the frozen tail goes, in one transaction
+
+Every step is one transaction of a few tens of milliseconds. A crash in between leaves staging tables, which are
+dropped at the next start, and a frozen tail, which is begun again. When a level has eight runs they become one of the
+next level in the same way.
+"""
+
+from collections.abc import Iterator
+
+from projections import layout, publish
+from projections.projection import Projection, all_projections
+from projections.store import STREAMS, Part, Store
+
+_ROWS_A_SLICE = 40_000
+_RUNS_A_LEVEL = 8
+_IDS = 1 << 128
+
+
+class Compaction:
+    """Compacts a store, one step at a time, in the thread that folds."""
+
+    def __init__(self, store: Store, *, after: int) -> None:
+        """`after`: how many events the tail holds before compaction begins."""
+        self._store = store
+        self._after = after
+        self._steps: Iterator[None] | None = None
+        self._checked_batch = -1
+
+    @property
+    def running(self) -> bool:
+        return self._steps is not None
+
+    def step(self) -> bool:
+        """Do one step, if there is anything to do; whether there was."""
+        if self._steps is None:
+            self._steps = self._begin()
+        if self._steps is None:
+            return False
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._steps = None
+        return True
+
+    def finish(self) -> None:
+        """Do all steps that there are."""
+        while self.step():
+            pass
+
+    def _begin(self) -> Iterator[None] | None:
+        """What is to be done next, if anything; asked again only after something was committed."""
+        batch = self._store.batch
+        if batch == self._checked_batch:
+            return None
+        tails = self._store.tails()
+        if len(tails) > 1:
+            return self._compact_tail(tails[0], tails[1].number - 1)
+        if self._rows(tails) >= self._after:
+            return self._freeze_and_compact(tails[0], batch)
+        for schema, stream in self._places():
+            for level in {part.level for part in self._runs(schema, stream)}:
+                runs = [part for part in self._runs(schema, stream) if part.level == level]
+                if len(runs) >= _RUNS_A_LEVEL:
+                    return self._merge_runs(schema, stream, runs)
+        self._checked_batch = batch
+        return None
+
+    def _places(self) -> list[tuple[str, str]]:
+        folded = [(projection.schema, "") for projection in _folded()]
+        return [*(("store", stream) for stream in STREAMS), *folded]
+
+    def _runs(self, schema: str, stream: str) -> list[Part]:
+        return [part for part in self._store.parts(schema, stream) if part.kind == "run"]
+
+    def _rows(self, parts: list[Part]) -> int:
+        # Estimated sizes are exact for tables that nothing was ever deleted from.
+        names = [part.table.partition(".")[2] for part in parts]
+        found = self._store.con.execute(
+            "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE list_contains(?, table_name)"
+            " AND schema_name = ?",
+            [names, parts[0].schema],
+        ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def _freeze_and_compact(self, tail: Part, batch: int) -> Iterator[None]:
+        store = self._store
+        with store.transaction():
+            for stream, columns in STREAMS.items():
+                table = Part(schema="store", stream=stream, kind="tail", level=0, number=batch + 1).table
+                store.con.execute(f"CREATE TABLE {table} ({layout.ddl(columns)})")
+            publish.refresh(store)
+        yield
+        yield from self._compact_tail(tail, batch)
+
+    def _compact_tail(self, tail: Part, last_batch: int) -> Iterator[None]:
+        """The frozen tail's rows and their deltas into runs that cover the batches up to `last_batch`."""
+        store = self._store
+        events = [tail]
+        mentions = [part for part in store.tails("mentions") if part.number == tail.number]
+        made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
+        steps: list[list[tuple[Part, str]]] = []
+        for where in _slices(self._rows(events)):
+            step = [(made["store", "events"], _sorted(publish.union(events), where, "contact_point_id, occurred_at"))]
+            step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, "contact_point_id")))
+            step.extend(
+                (made[one.schema, ""], _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id"))
+                for one in _folded()
+                if one.sort == "merged"
+            )
+            steps.append(step)
+        for one in _folded():
+            if one.sort == "regrouped":
+                before = publish.generation(self._runs(one.schema, ""))
+                groups = publish.touched(events, before)
+                # Not the events of the active tail: their conversations count as touched until they are compacted.
+                active = store.tails()[-1]
+                settled = [part for part in store.parts("store", "events") if part != active]
+                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, groups)})"
+                steps.append([(made[one.schema, ""], sql)])
+        yield from self._stage(steps)
+        self._swap(list(made.values()), [*events, *mentions])
+        yield
+
+    def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Iterator[None]:
+        """The runs of a level into one of the next."""
+        target = _run(schema, stream, runs[0].level + 1, max(run.number for run in runs))
+        projection = next((one for one in _folded() if one.schema == schema), None)
+        steps = []
+        if projection is not None and projection.sort == "regrouped":
+            steps.append([(target, publish.current(runs))])
+        else:
+            for where in _slices(self._rows(runs)):
+                rows = f"FROM ({publish.union(runs)}) {where}"
+                if projection is not None:
+                    rows = publish.merge(projection, rows)
+                steps.append([(target, _sorted(rows, "", "contact_point_id"))])
+        yield from self._stage(steps)
+        self._swap([target], runs)
+        yield
+
+    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Iterator[None]:
+        """Run the steps into staging tables, each in a transaction of its own."""
+        con = self._store.con
+        for step in steps:
+            with self._store.transaction():
+                for part, sql in step:
+                    con.execute(f"CREATE TABLE IF NOT EXISTS {_staging(part)} AS FROM ({sql}) LIMIT 0")
+                    con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
+            yield
+
+    def _swap(self, made: list[Part], gone: list[Part]) -> None:
+        store = self._store
+        with store.transaction():
+            for part in made:
+                name = part.table.partition(".")[2]
+                store.con.execute(f"ALTER TABLE {_staging(part)} RENAME TO {name}")
+            for part in gone:
+                store.con.execute(f"DROP TABLE {part.table}")
+            self._trim_offsets()
+            publish.refresh(store)
+
+    def _trim_offsets(self) -> None:
+        """Only the newest offset of each partition is ever asked for."""
+        con = self._store.con
+        con.execute("""
+            CREATE TABLE store.offsets_staging AS
+            SELECT max(batch) AS batch, topic, partition, max_by(next_offset, batch) AS next_offset,
+                max_by(end_offset, batch) AS end_offset
+            FROM store.offsets GROUP BY topic, partition
+        """)
+        con.execute("DROP TABLE store.offsets")
+        con.execute("ALTER TABLE store.offsets_staging RENAME TO offsets")
+
+
+def _folded() -> list[Projection]:
+    return [projection for projection in all_projections() if projection.sort != "plain"]
+
+
+def _run(schema: str, stream: str, level: int, number: int) -> Part:
+    return Part(schema=schema, stream=stream, kind="run", level=level, number=number)
+
+
+def _staging(part: Part) -> str:
+    return f"{part.table}_staging"
+
+
+def _sorted(rows: str, where: str, columns: str) -> str:
+    return f"SELECT * FROM ({rows}) {where} ORDER BY {columns}"
+
+
+def _slices(rows: int) -> list[str]:
+    """WHERE clauses that cut rows into equal parts by contact point, in order: the ids are uniform."""
+    count = max(1, -(-rows // _ROWS_A_SLICE))
+    bounds = [f"{place * _IDS // count:032x}" for place in range(1, count)]
+    lower = [None, *bounds]
+    upper = [*bounds, None]
+    clauses = []
+    for low, high in zip(lower, upper, strict=True):
+        terms = [f"contact_point_id >= '{low}'::UUID"] if low else []
+        terms += [f"contact_point_id < '{high}'::UUID"] if high else []
+        clauses.append(f"WHERE {' AND '.join(terms)}" if terms else "")
+    return clauses

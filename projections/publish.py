@@ -1,0 +1,153 @@
+"""The views: from the parts that there are to the relations that people and projections read."""
+
+from typing import TYPE_CHECKING
+
+from projections.projection import Projection, all_projections
+from projections.relations import CONTACT_POINT_ID, DERIVED, scoped, stored
+
+if TYPE_CHECKING:
+    from projections.store import Part, Store
+
+_OPERATIONS = {
+    "dead_letters": "SELECT * FROM store.dead_letters",
+    "batches": "SELECT * FROM store.batches",
+    "lag": """
+        SELECT *, end_offset - next_offset AS lag, (SELECT max(committed_at) FROM store.batches) AS as_of
+        FROM (
+            SELECT
+                topic,
+                partition,
+                max_by(next_offset, batch) AS next_offset,
+                coalesce(greatest(max_by(end_offset, batch), max(next_offset)), max(next_offset)) AS end_offset
+            FROM store.offsets
+            GROUP BY topic, partition
+        )
+    """,
+    "projections": """
+        SELECT
+            p.name, p.version, p.sort, p.fingerprint,
+            count(t.table_name) AS runs,
+            coalesce(sum(t.estimated_size), 0)::BIGINT AS rows,
+            'live' AS state
+        FROM store.projections AS p
+        LEFT JOIN duckdb_tables() AS t
+            ON t.schema_name = p.name || '_v' || p.version AND t.table_name LIKE 'run%'
+        GROUP BY ALL
+    """,
+}
+
+_STORED = {name: stored(name) for name in ("rows", "mentions", "points", "member_changes", "thread_changes", *DERIVED)}
+
+
+def create_views(store: "Store") -> None:
+    """(Re)create every view, inside the caller's transaction."""
+    con = store.con
+    con.execute("CREATE SCHEMA IF NOT EXISTS touchlog")
+    _streams(store)
+    con.execute(CONTACT_POINT_ID)
+    for name, sql in DERIVED.items():
+        beneath = {given: text for given, text in _STORED.items() if given != name}
+        con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
+    _states(store)
+    for projection in all_projections():
+        given = {**_STORED, "state": f"FROM {projection.schema}.state"}
+        sql = scoped(projection.blocks["view"], given, derived={})
+        if projection.now:
+            con.execute(f"CREATE OR REPLACE MACRO touchlog.{projection.name}_at(now_at) AS TABLE {sql}")
+            sql = f"FROM touchlog.{projection.name}_at(now())"
+        con.execute(f"CREATE OR REPLACE VIEW touchlog.{projection.name} AS {sql}")
+    for name, sql in _OPERATIONS.items():
+        con.execute(f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}")
+
+
+def refresh(store: "Store") -> None:
+    """(Re)create the views that name parts, after parts came or went, inside the caller's transaction."""
+    _streams(store)
+    _states(store)
+
+
+def _streams(store: "Store") -> None:
+    for stream, name in (("events", "rows"), ("mentions", "mentions")):
+        store.con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {union(store.parts('store', stream))}")
+
+
+def _states(store: "Store") -> None:
+    for projection in all_projections():
+        if projection.sort != "plain":
+            store.con.execute(f"CREATE OR REPLACE VIEW {projection.schema}.state AS {_state(store, projection)}")
+
+
+def union(parts: "list[Part]") -> str:
+    """All rows of the parts."""
+    return " UNION ALL BY NAME ".join(f"FROM {part.table}" for part in parts)
+
+
+def delta(projection: Projection, events: "list[Part]", mentions: "list[Part]", where: str = "") -> str:
+    """A merged projection's delta over some parts; `where` cuts them further."""
+    given = {"rows": f"FROM ({union(events)}) {where}", "mentions": f"FROM ({union(mentions)}) {where}"}
+    return scoped(projection.blocks["delta"], given)
+
+
+def merge(projection: Projection, parts: str) -> str:
+    """A merged projection's rows combined to one row a key."""
+    return scoped(projection.blocks["merge"], {"parts": parts}, derived={})
+
+
+def fold(projection: Projection, events: "list[Part]", groups: str) -> str:
+    """A regrouped projection's rows for the conversations of `groups`, from their events."""
+    grouped = f"""
+        SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
+        FROM all_events AS e
+        LEFT JOIN store.threads AS t USING (thread_id)
+        WHERE e.thread_id IS NOT NULL
+            AND coalesce(t.conversation_id, e.thread_id) IN (SELECT conversation_id FROM ({groups}))
+    """
+    given = {"rows": union(events), "all_events": DERIVED["events"], "events": grouped}
+    return scoped(projection.blocks["fold"], given, derived={})
+
+
+def touched(events: "list[Part]", after: int) -> str:
+    """Conversations with events in these parts, or whose members changed after a batch."""
+    return f"""
+        SELECT DISTINCT coalesce(t.conversation_id, e.thread_id) AS conversation_id
+        FROM ({union(events)}) AS e
+        LEFT JOIN store.threads AS t USING (thread_id)
+        WHERE e.thread_id IS NOT NULL
+        UNION
+        SELECT t.conversation_id
+        FROM store.thread_changes AS c
+        JOIN store.threads AS t USING (thread_id)
+        WHERE c.batch > {after}
+    """
+
+
+def current(runs: "list[Part]") -> str:
+    """A regrouped projection's newest row of each conversation that is still one of its own."""
+    return f"""
+        SELECT * FROM ({union(runs)})
+        JOIN (SELECT conversation_id, max(generation) AS generation FROM ({union(runs)}) GROUP BY ALL)
+            USING (conversation_id, generation)
+        WHERE conversation_id NOT IN (SELECT thread_id FROM store.threads WHERE thread_id <> conversation_id)
+    """
+
+
+def generation(runs: "list[Part]") -> int:
+    """The last batch that a regrouped projection's runs cover."""
+    return max((part.number for part in runs), default=-1)
+
+
+def _state(store: "Store", projection: Projection) -> str:
+    tails = store.tails("events")
+    runs = store.parts(projection.schema)
+    if projection.sort == "merged":
+        parts = [*(f"FROM {run.table}" for run in runs), f"({delta(projection, tails, store.tails('mentions'))})"]
+        return merge(projection, " UNION ALL BY NAME ".join(parts))
+    groups = touched(tails, generation(runs))
+    recent = fold(projection, store.parts("store", "events"), groups)
+    if not runs:
+        return recent
+    settled = f"""
+        SELECT * EXCLUDE (generation) FROM ({current(runs)})
+        WHERE conversation_id NOT IN (SELECT conversation_id FROM ({groups}))
+    """
+    return f"({settled}) UNION ALL BY NAME ({recent})"

@@ -1,0 +1,155 @@
+"""The relations that projections read, and how a block of SQL is run on a cut of the events.
+
+`rows` are events as they lie (projections.layout); everything else is defined here once, as SQL over it. A scope puts
+these names before a block as common table expressions, so the block itself never knows on which cut it runs.
+"""
+
+import re
+from collections.abc import Mapping
+
+from projections import layout
+from schemas.contact_points import NAMESPACE
+
+_NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + "'::BLOB"
+
+EVENTS = f"""
+SELECT
+    batch, event_id, contact_point_id, thread_id, occurred_at, observed_at, channel, type, direction, content_type,
+    author, topic, agent, outcome, source, conversation_ref, message_ref, answers_ref, summary, rest,
+    "partition", log_offset,
+    (flags & {layout.TOUCHPOINT}) <> 0 AS touchpoint,
+    (flags & {layout.CUSTOMER}) <> 0 AS customer,
+    (flags & {layout.OPENS}) <> 0 AS opens,
+    (flags & {layout.CLOSES}) <> 0 AS closes,
+    (flags & {layout.REOPENS}) <> 0 AS reopens,
+    (flags & {layout.ABANDONS}) <> 0 AS abandons,
+    (flags & {layout.HAND_OVER}) <> 0 AS hand_over,
+    (flags & {layout.SELF}) <> 0 AS is_self,
+    (flags & {layout.NORMALISED}) <> 0 AS normalised,
+    (flags & {layout.SHAREABLE}) <> 0 AS identifiable,
+    (flags & {layout.STATEMENT}) <> 0 AS has_statement,
+    (flags & {layout.SURVEY}) <> 0 AS has_survey,
+    {layout.unpack(*layout.CLOCK)} AS clock,
+    {layout.unpack(*layout.REACH)} AS reach,
+    {layout.unpack(*layout.ITEM)} AS item,
+    CASE WHEN item = 'answered' THEN answers_ref ELSE message_ref END AS item_ref,
+    (flags >> {layout.ASSURANCE[0]}) & 3 AS assurance,
+    (flags >> {layout.ENGAGEMENT_SHIFT}) & 15 AS engagement,
+    CASE WHEN (flags & {layout.PROMISE}) <> 0
+        THEN make_timestamptz((rest ->> '$.promised_at')::BIGINT) END AS promised_at
+FROM rows
+"""
+
+CONTACT_POINT_ID = f"""
+    CREATE OR REPLACE MACRO store.contact_point_id(key) AS (
+        -- UUIDv5: SHA-1 of namespace and name, with the version and variant bits set.
+        SELECT (substr(hex, 1, 12) || '5' || substr(hex, 14, 3)
+            || substr('89ab', (('0x' || substr(hex, 17, 1))::UTINYINT & 3) + 1, 1) || substr(hex, 18, 15))::UUID
+        FROM (SELECT sha1({_NAMESPACE_BLOB} || encode(key)) AS hex)
+    )
+"""
+
+MEMBERS = """
+SELECT contact_point_id, max_by(customer_id, batch) AS customer_id, max_by(shared, batch) AS shared
+FROM member_changes
+GROUP BY contact_point_id
+"""
+
+MEMBER_HISTORY = """
+SELECT
+    contact_point_id,
+    max_by(customer_id, batch) AS customer_id,
+    list({'batch': batch, 'customer_id': customer_id} ORDER BY batch) AS steps
+FROM member_changes
+GROUP BY contact_point_id
+"""
+
+THREADS = """
+SELECT thread_id, max_by(conversation_id, batch) AS conversation_id FROM thread_changes GROUP BY thread_id
+"""
+
+STATEMENTS = """
+SELECT
+    said.event_id,
+    said.occurred_at,
+    said.channel,
+    said.kind,
+    said.content_type,
+    said.about_channel,
+    said.until,
+    -- What it binds when not the person: the contact point it is about, or the shared one it came through.
+    coalesce(said.about, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
+        THEN p.kind || ':' || p.value END) AS bound_point,
+    coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id
+FROM (
+    SELECT *, CASE WHEN about IS NOT NULL THEN store.contact_point_id(about) END AS about_id
+    FROM (
+        SELECT
+            event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
+            rest ->> '$.statement.kind' AS kind,
+            rest ->> '$.statement.content_type' AS content_type,
+            rest ->> '$.statement.channel' AS about_channel,
+            rest ->> '$.statement.about' AS about,
+            make_timestamptz((rest ->> '$.statement.until')::BIGINT) AS until
+        FROM events
+        WHERE has_statement AND channel <> 'identity'
+        UNION ALL
+        SELECT
+            event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
+            CASE WHEN type IN ('message.complained', 'subscription.opted_out') THEN 'opt_out' ELSE 'opt_in' END,
+            unnest(CASE WHEN type LIKE 'subscription.%' AND content_type IS NOT NULL
+                THEN [content_type] ELSE ['news', 'offers'] END),
+            'email',
+            NULL,
+            NULL
+        FROM events
+        WHERE NOT has_statement AND type IN (
+            'message.complained', 'message.complaint_withdrawn', 'subscription.opted_out', 'subscription.opted_in'
+        )
+    )
+    -- An opt-in counts only when the person made it.
+    WHERE kind <> 'opt_in' OR direction = 'inbound' OR type = 'message.complaint_withdrawn'
+) AS said
+JOIN points AS p USING (contact_point_id)
+LEFT JOIN members AS m USING (contact_point_id)
+LEFT JOIN members AS o ON o.contact_point_id = said.about_id
+"""
+
+DERIVED: Mapping[str, str] = {
+    "events": EVENTS,
+    "members": MEMBERS,
+    "member_history": MEMBER_HISTORY,
+    "threads": THREADS,
+    "statements": STATEMENTS,
+}
+"""Relations that are SQL over others, in an order in which each comes after those that it reads."""
+
+TABLES = ("rows", "mentions", "points", "member_changes", "thread_changes")
+"""Relations that lie in the store."""
+
+
+def scoped(block: str, given: Mapping[str, str], *, derived: Mapping[str, str] = DERIVED) -> str:
+    """The block with the relations that it reads before it, as common table expressions.
+
+    `given` says what lies beneath: relation -> SQL. Derived relations that the block reads are added, and what those
+    read in turn; a given one comes before a derived one of the same name.
+    """
+    needed: list[str] = []
+
+    def need(sql: str) -> None:
+        for name in [*given, *derived]:
+            if name not in needed and re.search(rf"\b(FROM|JOIN)\s+{name}\b", sql):
+                need(given.get(name) or derived[name])
+                needed.append(name)
+
+    need(block)
+    if not needed:
+        return block
+    # NOT MATERIALIZED: filters and the choice of columns reach the tables beneath.
+    expressions = [f"{name} AS NOT MATERIALIZED ({(given.get(name) or derived[name]).strip()})" for name in needed]
+    return f"WITH {', '.join(expressions)}\nSELECT * FROM (\n{block.strip()}\n)"
+
+
+def stored(name: str) -> str:
+    """A relation as it lies in the store."""
+    return f"FROM store.{name}"

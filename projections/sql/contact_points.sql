@@ -1,0 +1,63 @@
+-- projection: contact_points
+-- version: 1
+-- sort: merged
+
+-- :delta
+SELECT
+    contact_point_id,
+    min(occurred_at) FILTER (is_self) AS first_seen,
+    max(occurred_at) FILTER (is_self) AS last_seen,
+    min(assurance) FILTER (is_self) AS assurance,
+    bool_or(normalised) AS normalised,
+    count(*) FILTER (channel <> 'identity') AS events,
+    max(occurred_at) FILTER (reach = 'good') AS good_at,
+    max({'at': occurred_at, 'id': event_id, 'type': type, 'outcome': outcome}) FILTER (reach = 'bad') AS bad
+FROM events
+GROUP BY contact_point_id
+UNION ALL
+SELECT
+    contact_point_id,
+    min(occurred_at) FILTER (role = 'self'),
+    max(occurred_at) FILTER (role = 'self'),
+    min(assurance) FILTER (role = 'self'),
+    bool_or(normalised),
+    0,
+    NULL,
+    NULL
+FROM mentions
+GROUP BY contact_point_id
+
+-- :merge
+SELECT
+    contact_point_id,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen,
+    min(assurance) AS assurance,
+    bool_or(normalised) AS normalised,
+    sum(events)::BIGINT AS events,
+    max(good_at) AS good_at,
+    max(bad) AS bad
+FROM parts
+GROUP BY contact_point_id
+
+-- :view
+SELECT
+    p.kind || ':' || p.value AS contact_point,
+    s.contact_point_id,
+    p.kind,
+    p.value,
+    coalesce(m.customer_id, s.contact_point_id) AS customer_id,
+    ['attested', 'asserted', 'claimed', 'inferred'][s.assurance + 1] AS assurance,
+    s.normalised,
+    coalesce(m.shared, false) AS shared,
+    s.first_seen,
+    s.last_seen,
+    s.events,
+    coalesce(s.bad.at < s.good_at, s.bad IS NULL) AS reachable,
+    CASE WHEN NOT reachable THEN s.bad.at END AS unreachable_since,
+    CASE WHEN NOT reachable
+        THEN s.bad.type || coalesce(' (' || s.bad.outcome || ')', '') END AS unreachable_reason
+FROM state AS s
+JOIN points AS p USING (contact_point_id)
+LEFT JOIN members AS m USING (contact_point_id)
+WHERE s.first_seen IS NOT NULL

@@ -1,0 +1,38 @@
+-- projection: topics
+-- version: 1
+-- sort: merged
+-- now: yes
+
+-- :delta
+SELECT
+    contact_point_id,
+    trim(lower(topic)) AS topic,
+    occurred_at::DATE AS day,
+    min(occurred_at) AS first_at,
+    max(occurred_at) AS last_at
+FROM events
+WHERE direction = 'inbound' AND channel <> 'identity' AND trim(lower(topic)) <> ''
+GROUP BY ALL
+
+-- :merge
+SELECT contact_point_id, topic, day, min(first_at) AS first_at, max(last_at) AS last_at
+FROM parts
+GROUP BY ALL
+
+-- :view
+SELECT
+    coalesce(m.customer_id, s.contact_point_id) AS customer_id,
+    s.topic,
+    count(DISTINCT s.day) AS days,
+    min(s.first_at) AS first_at,
+    max(s.last_at) AS last_at,
+    row_number() OVER (
+        PARTITION BY coalesce(m.customer_id, s.contact_point_id)
+        ORDER BY
+            count(DISTINCT s.day) FILTER (s.day > (now_at - INTERVAL 365 DAY)::DATE AND s.day <= now_at::DATE) DESC,
+            max(s.last_at) DESC,
+            s.topic
+    ) AS rank
+FROM state AS s
+LEFT JOIN members AS m USING (contact_point_id)
+GROUP BY 1, 2

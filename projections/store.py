@@ -1,0 +1,262 @@
+"""The store: one DuckDB file that one process writes and everybody reads.
+
+Event tables are insert-only: an active *tail* that batches append to, at most a few frozen tails that compaction
+is moving, and sorted *runs*. What there is reads from the table names:
+
+    store.events_tail_00000042      batches from 42 on
+    store.events_run_0_00000041     level 0, batches up to 41; so for `mentions`, and for each projection's schema
+
+Offsets, identity and dead letters are insert-only tables too: the newest batch counts. Nothing here has a primary key,
+an index, an UPDATE or a DELETE, so readers never hold up a checkpoint.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from log.log import TopicPartition
+from projections import layout
+from projections.projection import Projection, all_projections
+from projections.publish import create_views
+from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
+
+STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
+"""Tables that come in tails and runs, both sorted by contact_point_id."""
+
+_TABLES = {
+    "points": layout.ddl(layout.POINT_COLUMNS),
+    "dead_letters": layout.ddl(layout.DEAD_LETTER_COLUMNS),
+    **{name: layout.ddl(columns) for name, columns in layout.SMALL_TABLES.items()},
+    "projections": "batch INTEGER, name VARCHAR, version INTEGER, sort VARCHAR, fingerprint VARCHAR",
+    "meta": "key VARCHAR, value VARCHAR",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Part:
+    """A tail or a run of a stream (`store`, `events`) or a projection's run (`items_v1`, ``)."""
+
+    schema: str
+    stream: str
+    kind: str
+    level: int
+    number: int
+
+    @property
+    def table(self) -> str:
+        prefix = f"{self.stream}_" if self.stream else ""
+        level = f"_{self.level}" if self.kind == "run" else ""
+        return f"{self.schema}.{prefix}{self.kind}{level}_{self.number:08d}"
+
+
+class Store:
+    """An open store. One thread folds with it; `cursor()` gives others their own connection."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self.con = con
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path | str, *, memory_limit: str | None = None, threads: int = 1) -> Self:
+        """Open for writing; makes the file and its tables where there are none.
+
+        Raises StoreBusy when another process has it, ProjectionChanged when a projection's SQL changed and its version
+        did not, StoreError when it is not a store of this version.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        config: dict[str, Any] = {"threads": threads, "preserve_insertion_order": False}
+        if memory_limit:
+            config["memory_limit"] = memory_limit
+        con = _connect(path, config)
+        # A checkpoint writes what the log holds into the file: seldom, and not in the middle of a small batch.
+        con.execute("SET checkpoint_threshold = '256MB'")
+        # Ids leave as 16 bytes, not as text, where the fold reads its caches.
+        con.execute("SET arrow_lossless_conversion = true")
+        store = cls(con, path)
+        try:
+            store._prepare()
+        except BaseException:
+            con.close()
+            raise
+        return store
+
+    def _prepare(self) -> None:
+        con = self.con
+        con.begin()
+        con.execute("CREATE SCHEMA IF NOT EXISTS store")
+        for name, columns in _TABLES.items():
+            con.execute(f"CREATE TABLE IF NOT EXISTS store.{name} ({columns})")
+        if not self.parts("store"):
+            for stream, stream_columns in STREAMS.items():
+                con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(stream_columns)})")
+            con.execute("INSERT INTO store.meta VALUES ('layout', ?)", [str(layout.LAYOUT)])
+        found = con.execute("SELECT value FROM store.meta WHERE key = 'layout'").fetchone()
+        if found is None or found[0] != str(layout.LAYOUT):
+            raise StoreError(f"{self.path} was written by another version; delete it and type: touchlog project")
+        for schema, table in con.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
+        ).fetchall():
+            con.execute(f"DROP TABLE {schema}.{table}")
+        for projection in all_projections():
+            self._register(projection)
+        create_views(self)
+        con.commit()
+
+    def _register(self, projection: Projection) -> None:
+        self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {projection.schema}")
+        known = self.con.execute(
+            "SELECT fingerprint FROM store.projections WHERE name = ? AND version = ?",
+            [projection.name, projection.version],
+        ).fetchone()
+        if known is None:
+            self.con.execute(
+                "INSERT INTO store.projections VALUES (?, ?, ?, ?, ?)",
+                [self.batch, projection.name, projection.version, projection.sort, projection.fingerprint],
+            )
+            if projection.sort != "plain" and self.batch > 0:
+                raise StoreError(
+                    f"projection {projection.name} version {projection.version} is new to {self.path};"
+                    " delete the file and type: touchlog project"
+                )
+        elif known[0] != projection.fingerprint:
+            raise ProjectionChanged(
+                f"the SQL of projection {projection.name} changed, its version {projection.version} did not;"
+                " raise the version in its file, or take the change back"
+            )
+
+    @property
+    def batch(self) -> int:
+        """Number of the last committed batch; 0 before the first."""
+        found = self.con.execute("SELECT coalesce(max(batch), 0) FROM store.batches").fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def parts(self, schema: str, stream: str = "") -> list[Part]:
+        """Tails and runs in a schema (and of a stream, if given), by kind, level and number."""
+        rows = self.con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND table_name SIMILAR TO ?",
+            [schema, r"(events_|mentions_)?(tail_\d{8}|run_\d+_\d{8})"],
+        ).fetchall()
+        return sorted(part for (name,) in rows if (part := _part(schema, name)).stream == stream or not stream)
+
+    def tails(self, stream: str = "events") -> list[Part]:
+        """Tails, the active one last."""
+        return [part for part in self.parts("store", stream) if part.kind == "tail"]
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """The next offset of every partition that was folded."""
+        rows = self.con.execute(
+            "SELECT topic, partition, max_by(next_offset, batch) FROM store.offsets GROUP BY ALL"
+        ).fetchall()
+        return {TopicPartition(topic, partition): offset for topic, partition, offset in rows}
+
+    def topics(self) -> dict[str, str]:
+        """The topics that were folded: name -> identity."""
+        rows = self.con.execute("SELECT topic, max_by(identity, batch) FROM store.topics GROUP BY topic").fetchall()
+        return dict(rows)
+
+    def insert(self, table: str, rows: pa.Table, batch: int) -> None:
+        """Append rows (their columns by name) to a table, stamped with the batch."""
+        self.con.register("staged", rows)
+        self.con.execute(f"INSERT INTO store.{table} BY NAME SELECT ?::INTEGER AS batch, * FROM staged", [batch])
+
+    def insert_rows(self, table: str, rows: Sequence[Sequence[Any]], batch: int) -> None:
+        """Append a few rows to a small table (projections.layout.SMALL_TABLES), stamped with the batch."""
+        if rows:
+            self.insert(table, layout.rows_table(table, rows), batch)
+
+    def advance(
+        self,
+        batch: int,
+        expected: Mapping[TopicPartition, int],
+        moved: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+    ) -> None:
+        """Insert the next offsets, only if those stored are the expected ones (compare-and-set).
+
+        `ends` are the log's end offsets as last heard of, for the view `lag`.
+
+        Raises OffsetConflict when another writer was here.
+        """
+        if self.batch != batch - 1 or self.positions() != dict(expected):
+            raise OffsetConflict("another projector moved this store's offsets; stop one of the two")
+        self.insert_rows("offsets", [(*at, offset, ends.get(at)) for at, offset in moved.items()], batch)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Raises StoreFull when there is no space; other errors of DuckDB as they are."""
+        self.con.begin()
+        try:
+            yield
+            self.con.commit()
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, duckdb.Error) and _is_full(error):
+                raise StoreFull(f"no space left for {self.path}: free some, then type: touchlog project") from None
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self.con.rollback()
+        except duckdb.Error:
+            # Nothing to roll back: a failed commit has done so.
+            return
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the same store, for a reader in another thread."""
+        cursor = self.con.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        return cursor
+
+    def close(self) -> None:
+        self.con.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
+    """The store for reading only, while no projector has it.
+
+    Raises ConfigurationError when there is none, StoreBusy when a projector has it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
+    return _connect(path, {"access_mode": "READ_ONLY"})
+
+
+def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    try:
+        con = duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise StoreBusy(f"another process has {path} open; stop it, or read through it: touchlog sql") from None
+        if _is_full(error):
+            raise StoreFull(f"no space left for {path}") from None
+        raise StoreError(f"{path} cannot be opened: not a DuckDB file, or not readable") from None
+    except duckdb.Error as error:
+        raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
+    con.execute("SET TimeZone = 'UTC'")
+    return con
+
+
+def _is_full(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return "no space left" in text or "disk full" in text or os.strerror(28).lower() in text
+
+
+def _part(schema: str, name: str) -> Part:
+    stream, kind, *rest = name.split("_") if schema == "store" else ["", *name.split("_")]
+    level, number = (int(rest[0]), int(rest[1])) if kind == "run" else (0, int(rest[0]))
+    return Part(schema=schema, stream=stream, kind=kind, level=level, number=number)
