@@ -65,11 +65,11 @@ class ReadAhead:
 
     def _run(self) -> None:
         try:
+            topics = {partition.topic for partition in self._positions}
             with self._log.reader(self._positions) as reader:
                 asked = committed = time.monotonic()
                 while not self._stopping.is_set():
                     if time.monotonic() - asked > _ENDS_EVERY_S or not self.ends:
-                        topics = {partition.topic for partition in self._positions}
                         self.ends = self._patiently("the log", lambda: self._log.end_offsets(topics)) or self.ends
                         asked = time.monotonic()
                     if self.folded and time.monotonic() - committed > _ENDS_EVERY_S:

@@ -19,7 +19,7 @@ from consumers.prepare import Prepared, Preparer
 from log.log import Log, TopicPartition
 from projections.compaction import Compaction
 from projections.store import Store
-from schemas.errors import OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated, TouchlogError
+from schemas.errors import OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated
 from schemas.registry import Registry
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 
@@ -57,7 +57,7 @@ class Projector:
         partitions: int = DEFAULT_PARTITIONS,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """`compact_after`: how many events the tail holds before compaction begins; `partitions`: of topics made here."""
+        """`compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here."""
         self._log = log
         self._store = store
         self._registry = registry
@@ -71,8 +71,8 @@ class Projector:
     def run(self, *, until_caught_up: bool = False, stop: Callable[[], bool] = lambda: False) -> Progress:
         """Fold until told to stop, or until every partition has reached its end as it was at the start.
 
-        Raises TopicRecreated, RetentionLost, OffsetBeyondEnd when the log is not the one that was folded, OffsetConflict
-        when somebody else wrote the store, StoreFull, and what the log raises for good.
+        Raises TopicRecreated, RetentionLost, OffsetBeyondEnd when the log is not the one that was folded,
+        OffsetConflict when somebody else wrote the store, StoreFull, and what the log raises for good.
         """
         started = time.monotonic()
         self._log.create_topics(TOPICS, self._partitions)
@@ -105,7 +105,9 @@ class Projector:
                 return True
             prepared = ahead.take(0 if self._compaction.running else _TAKE_S)
             if prepared is not None:
-                self._count(self._fold(prepared, ahead.ends))
+                folded = self._fold(prepared, ahead.ends)
+                self._compaction.appended(folded.applied)
+                self._count(folded)
                 ahead.folded = self._folder.positions
             worked = self._compaction.step()
             state = "folding" if prepared is not None else "compacting" if worked else "idle"
@@ -196,6 +198,3 @@ class Projector:
         if self._on_progress is not None:
             self._on_progress(self._progress)
         return self._progress
-
-
-__all__ = ["Progress", "Projector", "TouchlogError"]

@@ -38,7 +38,8 @@ class RecordBatch:
 
     `timestamps` are milliseconds since 1970 (UTC), as the log keeps them. `values` and `keys` may be None
     (a tombstone; a record without a key). `next_positions` is where to read on after this batch, for every
-    partition that moved: it can be past the last record (transaction markers, compaction holes).
+    partition that moved: it can be past the last record (transaction markers, compaction holes). `headers`
+    are split out only when asked for; a header whose value is null is read as empty.
     """
 
     topics: list[str] = field(default_factory=list)
@@ -47,7 +48,7 @@ class RecordBatch:
     timestamps: list[int] = field(default_factory=list)
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes | None] = field(default_factory=list)
-    headers: list[Headers] = field(default_factory=list)
+    headers: Sequence[Headers] = field(default_factory=list)
     next_positions: dict[TopicPartition, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -55,21 +56,32 @@ class RecordBatch:
 
 
 class LogReader(Protocol):
-    """Reads partitions forward from given positions. One thread uses a reader at a time."""
+    """Reads partitions forward from given positions. One thread uses a reader at a time.
+
+    A long backlog is read from all partitions in turn: none waits until another is read to its end.
+    """
 
     def poll(self, max_records: int, timeout: float) -> RecordBatch:
         """Next records of any partition: at most `max_records`, waiting at most `timeout` seconds for the first.
 
-        An empty batch means that nothing came in time; its `next_positions` may still have moved.
-        Raises LogUnavailable (try again), RetentionLost and OffsetBeyondEnd (a position is not in the log).
+        An empty batch means that nothing came in time, or that only `next_positions` moved. Fewer records than
+        asked for do not mean that the end is reached: compare positions with `Log.end_offsets` for that.
+        A batch ends early at some 64 MB, so that large records do not fill the memory.
+        Raises LogUnavailable (call again; nothing was skipped) and, now and on every later call, RetentionLost
+        or OffsetBeyondEnd (a position is not in the log), TopicRecreated, LogError (the topic is gone).
         """
         ...
 
     def commit(self, positions: Positions) -> None:
-        """Tell the log how far a store got, for lag tools only; never read back as truth. Best effort."""
+        """Tell the log how far a store got, for lag tools only; never read back as truth. Best effort.
+
+        The embedded log has no such tools and keeps nothing.
+        """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the connection back; a second time does nothing, any other call after it raises ValueError."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -79,7 +91,13 @@ class LogReader(Protocol):
 
 
 class LogWriter(Protocol):
-    """Appends records durably. `delivered` is called from `append`, `poll` or `flush`, never from another thread."""
+    """Appends records durably. One thread uses a writer at a time.
+
+    `delivered` is called exactly once for a record, when it is durable or given up, from `append`, `flush` or
+    `close`, never from another thread. A record that failed and had no `delivered` is not lost in silence: the
+    next `append`, `flush` or `close` raises DeliveryFailed. Records are appended at least once: where the
+    outcome of a write is unknown, a record reported as failed may still be in the log.
+    """
 
     def append(
         self,
@@ -94,16 +112,25 @@ class LogWriter(Protocol):
     ) -> None:
         """Hand over one record; blocks while the outgoing queue is full (back-pressure).
 
-        The partition is chosen by murmur2 of the key (the Java client's default), in both homes, unless given.
-        `timestamp` is milliseconds since 1970; the log's own clock when None.
+        The partition is chosen by murmur2 of the key (the Java client's default), in both homes, unless given;
+        records without a key are spread. `timestamp` is positive milliseconds since 1970; the writer's clock
+        when None. A record may wait in the writer until `flush`, `close` or a later `append`.
+        Raises ConfigurationError (no such topic or partition, record too large, a timestamp that is not
+        positive), LogUnavailable, StoreFull, DeliveryFailed: then this record was not taken, and those taken
+        before are still waiting.
         """
         ...
 
     def flush(self, timeout: float = 30.0) -> int:
-        """Wait until everything appended is acknowledged; returns how many are not after `timeout` seconds."""
+        """Wait until everything appended is acknowledged; returns how many are not after `timeout` seconds.
+
+        `flush(0)` tries once and serves `delivered`. Raises StoreFull, DeliveryFailed.
+        """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Flush, give up what cannot be delivered (telling `delivered`), let go; a second time does nothing."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -113,12 +140,20 @@ class LogWriter(Protocol):
 
 
 class Log(Protocol):
-    """An ordered, partitioned, append-only record."""
+    """An ordered, partitioned, append-only record.
+
+    Every call raises LogUnavailable when the log does not answer (the same call may succeed later) and
+    ConfigurationError when it never will; no other library's errors come out. Readers and writers are
+    independent of each other and of the `Log` they came from: any number, in any number of processes.
+    """
 
     url: str
 
     def create_topics(self, topics: Iterable[str], partitions: int) -> list[str]:
-        """Create what is missing, keeping records for ever; returns the names created."""
+        """Create what is missing, keeping records for ever; returns the names created.
+
+        Topics that exist keep their partitions, whatever `partitions` says.
+        """
         ...
 
     def topics(self) -> dict[str, str]:
@@ -130,11 +165,19 @@ class Log(Protocol):
         ...
 
     def end_offsets(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """For every partition of the topics that exist, the offset that the next record will get."""
+        """For every partition of the topics that exist, the end of what can be read now.
+
+        It is the offset that the next record will get; under a transaction of another producer that is still
+        open, where that transaction began. A position at or beyond it has caught up with this moment.
+        """
         ...
 
     def reader(self, positions: Positions, *, group: str = "touchlog") -> LogReader:
-        """A reader of exactly these partitions, starting at exactly these offsets."""
+        """A reader of exactly these partitions, starting at exactly these offsets.
+
+        Raises ConfigurationError when a partition does not exist. That offsets lie in the log is checked by
+        `poll`. `group` is the name under which lag tools see commits.
+        """
         ...
 
     def writer(self) -> LogWriter: ...

@@ -29,11 +29,16 @@ class Compaction:
         self._store = store
         self._after = after
         self._steps: Iterator[None] | None = None
-        self._checked_batch = -1
+        self._tail_rows = self._rows(store.tails())
+        self._looked = False
 
     @property
     def running(self) -> bool:
         return self._steps is not None
+
+    def appended(self, events: int) -> None:
+        """Events were appended to the tail."""
+        self._tail_rows += events
 
     def step(self) -> bool:
         """Do one step, if there is anything to do; whether there was."""
@@ -53,21 +58,21 @@ class Compaction:
             pass
 
     def _begin(self) -> Iterator[None] | None:
-        """What is to be done next, if anything; asked again only after something was committed."""
-        batch = self._store.batch
-        if batch == self._checked_batch:
+        """What is to be done next, if anything."""
+        if self._looked and self._tail_rows < self._after:
             return None
         tails = self._store.tails()
         if len(tails) > 1:
             return self._compact_tail(tails[0], tails[1].number - 1)
-        if self._rows(tails) >= self._after:
-            return self._freeze_and_compact(tails[0], batch)
+        if self._tail_rows >= self._after:
+            self._tail_rows, self._looked = 0, False
+            return self._freeze_and_compact(tails[0], self._store.batch)
         for schema, stream in self._places():
             for level in {part.level for part in self._runs(schema, stream)}:
                 runs = [part for part in self._runs(schema, stream) if part.level == level]
                 if len(runs) >= _RUNS_A_LEVEL:
                     return self._merge_runs(schema, stream, runs)
-        self._checked_batch = batch
+        self._looked = True
         return None
 
     def _places(self) -> list[tuple[str, str]]:

@@ -62,6 +62,7 @@ def create_views(store: "Store") -> None:
 
 def refresh(store: "Store") -> None:
     """(Re)create the views that name parts, after parts came or went, inside the caller's transaction."""
+    store.forget_parts()
     _streams(store)
     _states(store)
 

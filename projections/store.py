@@ -61,6 +61,7 @@ class Store:
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
         self.con = con
         self.path = path
+        self._parts: list[Part] | None = None
 
     @classmethod
     def open(cls, path: Path | str, *, memory_limit: str | None = None, threads: int = 1) -> Self:
@@ -96,6 +97,7 @@ class Store:
         if not self.parts("store"):
             for stream, stream_columns in STREAMS.items():
                 con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(stream_columns)})")
+            self.forget_parts()
             con.execute("INSERT INTO store.meta VALUES ('layout', ?)", [str(layout.LAYOUT)])
         found = con.execute("SELECT value FROM store.meta WHERE key = 'layout'").fetchone()
         if found is None or found[0] != str(layout.LAYOUT):
@@ -140,11 +142,17 @@ class Store:
 
     def parts(self, schema: str, stream: str = "") -> list[Part]:
         """Tails and runs in a schema (and of a stream, if given), by kind, level and number."""
-        rows = self.con.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ? AND table_name SIMILAR TO ?",
-            [schema, r"(events_|mentions_)?(tail_\d{8}|run_\d+_\d{8})"],
-        ).fetchall()
-        return sorted(part for (name,) in rows if (part := _part(schema, name)).stream == stream or not stream)
+        if self._parts is None:
+            rows = self.con.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name SIMILAR TO ?",
+                [r"(events_|mentions_)?(tail_\d{8}|run_\d+_\d{8})"],
+            ).fetchall()
+            self._parts = sorted(_part(schema, name) for schema, name in rows)
+        return [part for part in self._parts if part.schema == schema and stream in {"", part.stream}]
+
+    def forget_parts(self) -> None:
+        """Tables came or went: look again."""
+        self._parts = None
 
     def tails(self, stream: str = "events") -> list[Part]:
         """Tails, the active one last."""
@@ -203,6 +211,7 @@ class Store:
             raise
 
     def _roll_back(self) -> None:
+        self.forget_parts()
         try:
             self.con.rollback()
         except duckdb.Error:

@@ -1,0 +1,116 @@
+"""Chatwoot's webhooks: messages, conversations, visitors.
+
+Fields: app/listeners/webhook_listener.rb, Message#webhook_data and Conversations::EventDataPresenter in Chatwoot's MIT
+licensed code, old and new versions; times as ISO text or seconds, message types as words or numbers.
+
+- conversation_ref `chatwoot/<account>/<conversation>`, message_ref `chatwoot/<account>/message/<id>`; these are
+  unique within one installation only, so the installation (`options.account`) is part of every event's id.
+- Contact points: what the inbox knows the customer by (a visitor `chatwoot/<account>/<source_id>`, or the phone
+  number, e-mail address or social account of an inbox of that sort) is asserted. E-mail, phone number and the
+  identifier that our own site gave are claimed, unless the widget's HMAC was verified: then they are attested.
+- A private note is of type `unknown` with the attribute `note`, without its text.
+- Labels are the topic; custom attributes such as `case`, `order_id`, `invoice` are case references.
+- A change of a message or of a conversation stands at the conversation's `updated_at`; a status change told by both
+  conversation_status_changed and conversation_updated is one event.
+- Opening the widget (webwidget_triggered) opens no conversation: it is `visitor.identified`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from producers.chat_chatwoot_contacts import account_of, contact_points
+from producers.chat_chatwoot_conversations import (
+    conversation_created,
+    conversation_event,
+    conversation_updated,
+    status_changed,
+)
+from producers.chat_chatwoot_facts import VENDOR, changes, conversation_attributes, updated_at, word
+from producers.chat_chatwoot_messages import message_created, message_updated
+from producers.format import Options
+from producers.reading import Fields, attributes, event_of, source
+from schemas.errors import InvalidEvent
+from schemas.models import Direction, Event
+
+
+def chatwoot_events(content: Any, options: Options) -> Iterator[Event]:
+    """The events of one webhook. Raises InvalidEvent."""
+    payload = Fields.of(content)
+    yield from _READERS.get(payload.required("event"), _unknown)(payload, options)
+
+
+def _contact(payload: Fields, options: Options) -> Iterator[Event]:
+    """The contact stands at the top; only a change says when it was."""
+    account, number = account_of(payload, options), payload.required("id")
+    event = payload.required("event")
+    changed = " ".join(sorted(f"{name}={word(after)}" for name, (_, after) in changes(payload).items()))
+    yield event_of(
+        "chat",
+        options,
+        vendor=VENDOR,
+        type="visitor.identified",
+        reference=f"chatwoot/{account}/contact/{number}",
+        system=source(VENDOR, options),
+        discriminator=f"{event} {changed}",
+        source_event_id=number,
+        occurred_at=updated_at(payload, options),
+        direction=Direction.INBOUND,
+        contact_points=contact_points(Fields({"contact": payload.content}), Fields({}), account, options),
+        attributes=attributes(event=event, name=payload.value("name")),
+    )
+
+
+def _widget(payload: Fields, options: Options) -> Iterator[Event]:
+    account, visitor = account_of(payload, options), payload.required("source_id")
+    info = payload.within("event_info")
+    inbox = Fields({"contact_inbox": {"source_id": visitor}})
+    yield event_of(
+        "chat",
+        options,
+        vendor=VENDOR,
+        type="visitor.identified",
+        reference=f"chatwoot/{account}/{visitor}",
+        system=source(VENDOR, options),
+        occurred_at=info.time("initiated_at.timestamp", options=options),
+        source_event_id=payload.ref("id"),
+        direction=Direction.INBOUND,
+        contact_points=contact_points(payload, inbox, account, options),
+        page_url=info.text("referer"),
+        attributes=attributes(
+            event=payload.value("event"),
+            browser=info.value("browser.browser_name"),
+            platform=info.value("browser.platform_name"),
+            language=info.value("widget_language", "browser_language"),
+        )
+        | conversation_attributes(payload, payload.within("current_conversation")),
+    )
+
+
+def _unknown(payload: Fields, options: Options) -> Iterator[Event]:
+    """Typing, and whatever newer versions send about a conversation: kept, and of no meaning to the views."""
+    conversation = payload.within("conversation")
+    event = payload.required("event")
+    if not conversation.has("id"):
+        raise InvalidEvent("event: not one that is about a message, a conversation or a contact")
+    yield conversation_event(
+        conversation,
+        options,
+        type="unknown",
+        discriminator=event,
+        noted=attributes(event=event),
+        occurred_at=updated_at(payload, options),
+    )
+
+
+_READERS: dict[str, Callable[[Fields, Options], Iterator[Event]]] = {
+    "message_created": message_created,
+    "message_updated": message_updated,
+    "conversation_created": conversation_created,
+    "conversation_status_changed": status_changed,
+    "conversation_opened": status_changed,
+    "conversation_resolved": status_changed,
+    "conversation_updated": conversation_updated,
+    "contact_created": _contact,
+    "contact_updated": _contact,
+    "webwidget_triggered": _widget,
+}

@@ -1,0 +1,175 @@
+"""Call records as a telephone system or a service desk exports them: a row is a call."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from producers.format import Options
+from producers.phone_calls import Call, customer_points, is_ours, later
+from producers.reading import Fields, attributes, case_refs, source
+from producers.tables import Columns, Row, header_of, moment, seconds
+from schemas.errors import InvalidEvent
+from schemas.models import AnsweredBy, Author, Direction, Event
+
+VENDOR = "calls"
+
+CALL_COLUMNS = Columns(
+    reference="call id, call sid, call reference, unique id, linked id, record id",
+    operation="activity, call type, type, event type",
+    direction="call direction, inbound outbound, in out",
+    start="start date, start time, started at, call start, call date, date time, timestamp, time, date",
+    end="end date, end time, ended at, call end, hangup time",
+    customer="customer id, customer number, customer ref, account, account number, client id, member id",
+    number="phone, phone number, customer phone, telephone, msisdn",
+    caller="from, src, source number, caller number, caller id, ani, calling number, calling party",
+    called="to, dst, destination, dnis, dialed number, dialled number, called number, called party",
+    agent="agent id, agent name, operator, user, handled by, employee",
+    topic="service type, reason, subject, category, call reason, wrap up code",
+    product="product name",
+    queue="queue name, skill, group, department",
+    wait="wait s, wait time, waiting time, queue time, time in queue, speed of answer, answer speed",
+    talk="talk s, talk time, talk duration, billsec, conversation time, duration, call duration",
+    case="case id, case number, service id, ticket, ticket id, ticket number, incident id, sr number",
+    disposition="outcome, result, status, call status, answered",
+)
+
+
+def call_events(content: Any, options: Options) -> Iterator[Event]:
+    """The events of one call record: begun, queued, answered and completed, or how it ended otherwise.
+
+    A row about work on the case is `call.wrapped_up`; a row about an e-mail is refused by name. The reference is
+    the record's own, or made of what the row says, so that the same row is always the same call.
+    """
+    row = CALL_COLUMNS.read(content, options)
+    fields = row.fields
+    start = moment(fields, "start", options)
+    if start is None:
+        raise InvalidEvent("start: missing")
+    end = moment(fields, "end", options)
+    if end is not None and end < start:
+        raise InvalidEvent("end: before start")
+    what = _operation(fields, options)
+    call = _record_call(row, what, start, options)
+    if what == "wrap-up":
+        times = attributes(start=start.isoformat(), end=None if end is None else end.isoformat())
+        own = {"attributes": {**call.common["attributes"], **times}, "author": Author.HUMAN}
+        yield call.event("call.wrapped_up", end or start, options, **own)
+        return
+    inbound = call.direction is Direction.INBOUND
+    wait_s, talk_s = seconds(fields, "wait"), seconds(fields, "talk")
+    outcome = _outcome(fields, start, end, wait_s, talk_s, inbound=inbound)
+    answered_at = later(start, wait_s)
+    if talk_s is None and end is not None:
+        talk_s = max(0, int((end - answered_at).total_seconds()))
+    ended_at = max(end or later(answered_at, talk_s), answered_at)
+
+    yield call.event("call.initiated", start, options, author=Author.CUSTOMER if inbound else None)
+    if inbound and fields.has("queue"):
+        yield call.event("call.queued", start, options)
+    if outcome == "call.answered" or (outcome == "voicemail.left" and not inbound):
+        machine = outcome != "call.answered"
+        answer = {"answered_by": AnsweredBy.MACHINE, "machine": True} if machine else {"author": _author(fields)}
+        yield call.event("call.answered", answered_at, options, wait_s=wait_s, **answer)
+        yield call.event("call.completed", ended_at, options, wait_s=wait_s, talk_s=talk_s)
+    else:
+        yield call.event(outcome, ended_at, options, wait_s=wait_s)
+
+
+def _record_call(row: Row, what: str, start: datetime, options: Options) -> Call:
+    fields = row.fields
+    inbound = what == "inbound"
+    number = fields.ref("number") or fields.ref("caller" if inbound else "called")
+    reference = fields.ref("reference") or _derived_reference(fields, start)
+    cases = case_refs(fields)
+    return Call(
+        vendor=VENDOR,
+        reference=reference,
+        system=source(VENDOR, options),
+        direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
+        points=customer_points(fields.ref("customer"), number, reference, options),
+        common={
+            # Work on a case belongs to the case's conversation, and is none of its own.
+            "conversation_ref": None if what == "wrap-up" and cases else f"calls/{options.account}/{reference}",
+            "message_ref": reference,
+            "case_refs": cases,
+            "topic": fields.text("topic"),
+            "agent": fields.ref("agent"),
+            "queue": fields.text("queue"),
+            "disposition": fields.text("disposition"),
+            "attributes": attributes(row.rest, product=fields.value("product")),
+        },
+    )
+
+
+def _derived_reference(fields: Fields, start: datetime) -> str:
+    said = [start.isoformat()]
+    said += [fields.text(name) or "" for name in ("operation", "direction", "case", "customer", "number", "agent")]
+    said += [fields.text(name) or "" for name in ("caller", "called")]
+    return "row-" + sha256("\x1f".join(said).encode()).hexdigest()[:32]
+
+
+def _operation(fields: Fields, options: Options) -> str:
+    """inbound, outbound or wrap-up, by what the record calls it, or by which of the two numbers is ours."""
+    said = f"{fields.text('operation') or ''} {fields.text('direction') or ''}"
+    words = set(re.findall(r"[a-z]+", said.lower()))
+    if words & {"email", "emails", "mail", "mails"}:
+        raise InvalidEvent("operation: not a call; publish it as e-mail")
+    if words & {"chat", "sms", "letter", "fax"}:
+        raise InvalidEvent("operation: not a call; publish it on its own channel")
+    if words & {"wrap", "wrapup", "acw"} or {"handle", "case"} <= words or {"after", "work"} <= words:
+        return "wrap-up"
+    inbound = bool(words & {"in", "inbound", "incoming", "received", "missed"})
+    outbound = bool(words & {"out", "outbound", "outgoing", "dialed", "dialled", "placed", "made"})
+    if not inbound and not outbound and options.our_numbers:
+        outbound = is_ours(fields.ref("caller"), options)
+        inbound = is_ours(fields.ref("called"), options)
+    if inbound == outbound:
+        raise InvalidEvent("operation: neither inbound, outbound nor wrap-up; name its column, or our own numbers")
+    return "inbound" if inbound else "outbound"
+
+
+_OUTCOMES = {
+    "call.answered": "answered answer completed handled connected yes true",
+    "call.abandoned": "abandoned abandon missed hungup",
+    "call.no_answer": "noanswer unanswered notanswered noresponse canceled cancelled no false",
+    "call.busy": "busy",
+    "call.failed": "failed failure error congestion invalidnumber unreachable",
+    "voicemail.left": "voicemail voicemailleft leftvoicemail",
+}
+_OUTCOME_OF = {word: outcome for outcome, words in _OUTCOMES.items() for word in words.split()}
+
+
+def _outcome(
+    fields: Fields, start: datetime, end: datetime | None, wait_s: int | None, talk_s: int | None, *, inbound: bool
+) -> str:
+    """How the call went, as the disposition says, or else as waiting and talking tell. Nothing said: answered."""
+    words = re.findall(r"[a-z]+", (fields.text("disposition") or fields.text("operation") or "").lower())
+    said = "".join(word for word in words if word != "call")
+    known = _OUTCOME_OF.get(said)
+    if known is not None:
+        return "call.abandoned" if inbound and said in {"canceled", "cancelled"} else known
+    unanswered = "call.abandoned" if inbound else "call.no_answer"
+    if talk_s is not None:
+        return "call.answered" if talk_s else unanswered
+    if wait_s is None:
+        return "call.answered"
+    if end is None:
+        raise InvalidEvent("talk: neither talk, end nor disposition says whether the call was answered")
+    return "call.answered" if (end - start).total_seconds() > wait_s else unanswered
+
+
+def _author(fields: Fields) -> Author | None:
+    return Author.HUMAN if fields.has("agent") else None
+
+
+def is_call_records(head: bytes) -> bool:
+    """Whether a file's header has what tells a call."""
+    header = header_of(head)
+    if not CALL_COLUMNS.has(header, "start"):
+        return False
+    way = any(CALL_COLUMNS.has(header, field) for field in ("operation", "direction"))
+    numbers = CALL_COLUMNS.has(header, "caller", "called")
+    measured = any(CALL_COLUMNS.has(header, field) for field in ("reference", "talk", "wait", "end", "queue"))
+    return measured and (way or numbers)

@@ -1,0 +1,91 @@
+"""Scans of items by carriers, with the event codes of the Universal Postal Union."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from producers.format import Options
+from producers.post_addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
+from producers.reading import attributes, case_refs, content_type_of, event_of, purpose_of, source
+from producers.tables import Columns, header_of, moment
+from schemas.errors import InvalidEvent
+from schemas.models import DeliveryBasis, Direction, Event
+
+VENDOR = "scans"
+
+# EMSEVT V3 (UPU standard M40): EM* are its first events, EX* on the way out, ED* at the destination.
+_IN_TRANSIT = "EMB EMC EMD EME EMF EMG EMJ EMK EXA EXB EXC EXD EDA EDB EDC EDD EDE EDF EDG EDH"
+_SCANS = {
+    **dict.fromkeys(_IN_TRANSIT.split(), "item.in_transit"),
+    "EMA": "item.posted",
+    "EMH": "item.delivery_attempted",
+    "EMI": "item.delivered",
+}
+_S10 = re.compile(r"[A-Z]{2}(\d{8})(\d)[A-Z]{2}", re.ASCII)
+_S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
+
+SCAN_COLUMNS = Columns(
+    item="item id, tracking number, barcode, s10, piece",
+    code="event code, scan code, event type",
+    time="event time, event date, scanned at, scan time, timestamp, date time, date",
+    office="event office, facility, location",
+    reason="reason code, non delivery reason",
+    action="action code",
+    returned="return, is returned, returned to sender",
+    return_reason="reason for return",
+    **ABOUT_COLUMNS,
+    **ADDRESS_COLUMNS,
+)
+
+
+def scan_events(content: Any, options: Options) -> Iterator[Event]:
+    """The event of one scan of an item by a carrier; `returned` or a reason for it make any scan a return."""
+    row = SCAN_COLUMNS.read(content, options)
+    fields = row.fields
+    piece = re.sub(r"\s+", "", fields.required("item")).upper()
+    global_id = _S10.fullmatch(piece)
+    if global_id is not None and _s10_check_digit(global_id[1]) != int(global_id[2]):
+        raise InvalidEvent("item: the check digit of the S10 number is wrong")
+    code = fields.required("code").upper()
+    if code not in _SCANS:
+        raise InvalidEvent("code: not a UPU event code of an item's way; EMA to EMK, EXA to EXD, EDA to EDH are read")
+    at = moment(fields, "time", options)
+    if at is None:
+        raise InvalidEvent("time: missing")
+    returned = bool(fields.flag("returned")) or fields.has("return_reason")
+    event_type = "item.returned" if returned else _SCANS[code]
+    content_type = content_type_of(fields.texts("content_type"))
+    yield event_of(
+        "post",
+        options,
+        vendor=VENDOR,
+        type=event_type,
+        reference=piece,
+        system=None if global_id is not None else source(VENDOR, options),
+        discriminator=code,
+        occurred_at=at,
+        contact_points=item_points(fields.ref("customer"), row_address(fields), f"piece:{piece}", options),
+        direction=Direction.OUTBOUND if event_type == "item.posted" else Direction.REPORT,
+        conversation_ref=piece,
+        message_ref=piece,
+        case_refs=case_refs(fields),
+        content_type=content_type,
+        purpose=purpose_of(content_type),
+        piece=piece,
+        delivery_basis=DeliveryBasis.SCAN if event_type == "item.delivered" else None,
+        return_reason=fields.text("return_reason", "reason") if returned else None,
+        attributes=attributes(
+            row.rest, {name: fields.value(name) for name in ("office", "reason", "action")}, event_code=code
+        ),
+    )
+
+
+def _s10_check_digit(digits: str) -> int:
+    """UPU standard S10: weighted sum modulo 11, where 10 is written 0 and 11 is written 5."""
+    remainder = 11 - sum(weight * int(digit) for weight, digit in zip(_S10_WEIGHTS, digits, strict=True)) % 11
+    return {10: 0, 11: 5}.get(remainder, remainder)
+
+
+def is_scans(head: bytes) -> bool:
+    """Whether a file has columns for an item, an event code and its time."""
+    return SCAN_COLUMNS.has(header_of(head), "item", "code", "time")

@@ -1,0 +1,142 @@
+"""What the people of a village do most: one table of what random events are drawn from.
+
+`EVERYTHING` draws from all there is; the others are narrow, so that short logs already hold a shared contact point,
+a conversation over several channels, an inferred preference, or statements that contradict each other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.event_types import EVENT_TYPES, Meaning
+from schemas.models import Channel, ContentType
+
+NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
+"""The moment for which views of these logs are asked: some events come after it."""
+
+_DAYS = tuple(
+    datetime.fromisoformat(text).replace(tzinfo=UTC)
+    for text in (
+        "2025-06-10T00:00:00",
+        "2025-06-10T09:00:00",
+        "2025-06-10T23:59:59.999999",
+        "2025-06-11T12:00:00",
+        "2025-06-15T12:00:00",
+        "2025-06-20T00:00:00",
+        "2025-03-31T23:59:55",
+        "2025-04-01T00:00:00",
+        "2024-06-15T12:00:00",
+        "2024-06-14T12:00:00",
+        "2024-02-29T12:00:00",
+        "2023-06-01T00:00:00",
+        "2023-05-31T23:59:59",
+        "1999-12-31T23:00:00",
+    )
+)
+_NOW_AND_THEN = (_DAYS[:4] * 6) + _DAYS
+_CHANNELS = tuple(str(channel) for channel in Channel)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Habits:
+    """Pools: what stands twice is twice as likely; what stands first is what hypothesis shrinks to.
+
+    `types` by channel; `company` says which contact points an event names: the person's own `alone`, with their
+    `account`, an account at a point of the `household`, with a `foreign` one, or `several` of their own.
+    """
+
+    types: Mapping[str, tuple[str, ...]]
+    channels: tuple[str, ...] = (*_CHANNELS * 5, "identity")
+    people: tuple[int, ...] = (0, 0, 0, 0, 1, 1, 2, 3, 4, 5)
+    company: tuple[str, ...] = ("alone",) * 5 + ("account", "household", "foreign", "several")
+    moments: tuple[datetime, ...] = _NOW_AND_THEN
+    threads: tuple[str | None, ...] = (None, "c0", "c0", "c1", "c 2/ü")
+    cases: tuple[tuple[str, ...], ...] = ((),) * 30 + (("A-1",), ("A-2",), ("B-1", "A-1"), ("B-2", "A-2", "B-2"))
+    items: tuple[str, ...] = ("m0", "m1", "m2", "m'3", 'm"4\\', "m5", "m6", "m7")
+    content_types: tuple[Any, ...] = (None, "news", "news", "news", *ContentType)
+    states: tuple[bool, ...] = (False,) * 4 + (True,)
+
+
+def _often(event_types: list[str], *favourites: str) -> tuple[str, ...]:
+    return (*(name for name in favourites if name in event_types for _ in range(5)), *event_types)
+
+
+def _only(holds: Callable[[Meaning], Any]) -> dict[str, tuple[str, ...]]:
+    found = {
+        channel: tuple(name for name, meaning in types.items() if holds(meaning))
+        for channel, types in EVENT_TYPES.items()
+    }
+    return {**found, "identity": _IDENTITY}
+
+
+_IDENTITY = ("link.asserted", "link.retracted", "link.forbidden")
+_TYPES = {
+    channel: _often(
+        list(types),
+        "message.received",
+        "message.sent",
+        "message.sent",
+        "message.delivered",
+        "message.opened",
+        "message.read",
+        "message.bounced",
+        "link.clicked",
+        "call.queued",
+        "call.answered",
+        "call.abandoned",
+        "call.completed",
+        "item.posted",
+        "item.posted",
+        "item.delivered",
+        "invoice.paid",
+        "dm.received",
+        "dm.sent",
+        "dm.sent",
+        "dm.read",
+        "conversation.resolved",
+        "conversation.reopened",
+        "preference.stated",
+        "survey.answered",
+        "link.asserted",
+        "link.retracted",
+        "link.forbidden",
+    )
+    for channel, types in EVENT_TYPES.items()
+}
+
+EVERYTHING = Habits(types=_TYPES)
+TALKING = Habits(
+    types=_only(
+        lambda meaning: meaning.opens or meaning.closes or meaning.reopens or meaning.abandons or meaning.clock
+    ),
+    people=(0, 0, 1),
+    moments=_DAYS[:4],
+    threads=("c0", "c0", "c1", None),
+    cases=((), (), (), ("A-1",), ("A-2", "A-1")),
+    states=(False,),
+)
+SENDING = Habits(
+    types=_only(lambda meaning: meaning.item and meaning.item != "failed"),
+    people=(0,),
+    company=("account", "account", "alone"),
+    content_types=("news", "news", "news", "offers", None),
+    states=(False,) * 9 + (True,),
+)
+FAMILY = Habits(
+    types=_TYPES,
+    channels=(*_CHANNELS, "identity", "identity"),
+    people=(0, 1, 2, 3, 4, 5),
+    company=("household", "household", "household", "several", "foreign", "alone"),
+)
+STATING = Habits(
+    types={
+        **_TYPES,
+        "email": ("preference.stated", *(name for name in EVENT_TYPES["email"] if "opted" in name or "compl" in name)),
+    },
+    people=(0, 0, 1),
+    moments=_DAYS[:5],
+    states=(True, True, False),
+)
+
+ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING)

@@ -1,0 +1,63 @@
+"""contact_points: one row per contact point that was seen."""
+
+from typing import Any
+
+from schemas.contact_points import contact_point_id
+from schemas.models import Assurance
+from tests.oracle.entries import Entry
+from tests.oracle.identity import Identity
+
+ASSURANCES = [str(assurance) for assurance in Assurance]
+
+
+def contact_points(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
+    """A point is `normalised` once one event that saw it says so; evidence of reach counts only as the primary."""
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        for point in entry.points:
+            if point.role == "self":
+                if point.key not in rows:
+                    rows[point.key] = _unseen(point, who)
+                row = rows[point.key]
+                row["first_seen"] = row["first_seen"] or entry.at
+                row["last_seen"] = entry.at
+                row["normalised"] = row["normalised"] or point.normalised
+                row["assurance"] = min(row["assurance"], str(point.assurance), key=ASSURANCES.index)
+    bad: dict[str, Entry] = {}
+    good: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.on_a_channel and entry.key in rows:
+            rows[entry.key]["events"] += 1
+        if entry.meaning.reach == "bad":
+            bad[entry.key] = entry
+        elif entry.meaning.reach == "good":
+            good[entry.key] = entry
+    for key, newest_bad in bad.items():
+        restored = key in good and good[key].at > newest_bad.at
+        if key in rows and not restored:
+            rows[key] |= _unreachable(newest_bad)
+    return list(rows.values())
+
+
+def _unseen(point: Any, who: Identity) -> dict[str, Any]:
+    return {
+        "contact_point": point.key,
+        "contact_point_id": str(contact_point_id(point.key)),
+        "kind": str(point.kind),
+        "value": point.value,
+        "customer_id": who.customer_of(point.key),
+        "assurance": ASSURANCES[-1],
+        "normalised": False,
+        "shared": point.key in who.shared,
+        "first_seen": None,
+        "last_seen": None,
+        "events": 0,
+        "reachable": True,
+        "unreachable_since": None,
+        "unreachable_reason": None,
+    }
+
+
+def _unreachable(bad: Entry) -> dict[str, Any]:
+    outcome = "" if bad.outcome is None else f" ({bad.outcome})"
+    return {"reachable": False, "unreachable_since": bad.at, "unreachable_reason": bad.event.type + outcome}

@@ -1,0 +1,62 @@
+"""All views of a log, one event at a time, with dicts and lists: written from docs/views.md alone.
+
+It shares no code with the projections, only the tables of `schemas` and the settings of `projections.identity_rules`.
+Where docs/views.md leaves a choice, the docstring of the function that takes it says which.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.models import Event
+from tests.oracle.consent import consent
+from tests.oracle.contact_points import contact_points
+from tests.oracle.conversations import conversations, histories
+from tests.oracle.customers import customers
+from tests.oracle.entries import entries_of
+from tests.oracle.identity import identify
+from tests.oracle.items import items
+from tests.oracle.preference import channel_preference
+from tests.oracle.response_times import response_times
+from tests.oracle.satisfaction import satisfaction
+from tests.oracle.threads import conversation_of_threads
+from tests.oracle.timeline import interactions, timeline
+from tests.oracle.topics import topics
+
+
+def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Rows of every view (but those of "Operations") of a log, as known at `now` (aware).
+
+    Events come in any order; of several with one event_id the first is taken. Rows are dicts from column to value:
+    ids as str, times as aware UTC datetimes, days as dates, lists as lists, JSON parsed. Columns of `interactions`
+    that tell of the folding are left out: observed_at, customer_id_then, topic_name, partition, log_offset, batch.
+    """
+    now = now.astimezone(UTC)
+    entries = entries_of(events)
+    who = identify(entries)
+    threads = conversation_of_threads(entries)
+    shown = histories(entries, threads)
+
+    rows: dict[str, list[dict[str, Any]]] = {}
+    rows["interactions"] = interactions(entries, who, threads)
+    rows["items"] = items(entries, who)
+    rows["timeline"] = timeline(entries, who, threads, rows["items"])
+    rows["contact_points"] = contact_points(entries, who)
+    rows["conversations"] = conversations(shown, who)
+    rows["response_times"] = response_times(shown)
+    rows["consent"] = consent(entries, who, now)
+    rows["channel_preference"] = channel_preference(
+        entries, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
+    )
+    rows["customers"] = customers(
+        entries,
+        who,
+        now,
+        points=rows["contact_points"],
+        timeline=rows["timeline"],
+        conversations=rows["conversations"],
+        preference=rows["channel_preference"],
+    )
+    rows["topics"] = topics(entries, who, now)
+    rows["satisfaction"] = satisfaction(entries)
+    return rows

@@ -1,0 +1,249 @@
+"""Matters and how long people wait: the oracle's conversations, response times and surveys."""
+
+from datetime import date
+
+import pytest
+
+from schemas.models import Survey
+from tests.oracle.writing import ADA, ADAS_PHONE, BOB, at, conversation, customer, happened, part, row, view
+
+
+def test_a_case_joins_threads_of_two_channels_into_one_conversation():
+    events = (
+        happened(
+            "email message.received",
+            "06-10 09:00",
+            ADA,
+            conversation_ref="c1",
+            case_refs=("A-1",),
+            summary="Where is it?",
+            topic="delivery",
+        ),
+        happened("phone call.queued", "06-10 10:00", ADAS_PHONE, conversation_ref="c9", case_refs=("A-1", "B-2")),
+        happened("phone call.answered", "06-10 10:00:20.9", ADAS_PHONE, conversation_ref="c9", agent="agent-1"),
+        happened("phone call.completed", "06-10 10:05", ADAS_PHONE, conversation_ref="c9"),
+    )
+    assert view("conversations", *events) == [
+        {
+            "conversation_id": conversation("case:A-1"),
+            "customer_id": customer(ADA),
+            "customer_ids": sorted([customer(ADA), customer(ADAS_PHONE)]),
+            "channels": ["email", "phone"],
+            "switches": 1,
+            "opened_at": at("06-10 09:00"),
+            "last_at": at("06-10 10:05"),
+            "state": "resolved",
+            "state_since": at("06-10 10:05"),
+            "waiting_since": None,
+            "messages_in": 2,
+            "messages_out": 1,
+            "hand_overs": 0,
+            "reopened": 0,
+            "first_response_s": 3620,
+            "resolved_at": at("06-10 10:05"),
+            "topic": "delivery",
+            "agent": "agent-1",
+            "case_refs": ["A-1", "B-2"],
+            "last_customer_summary": None,
+            "last_answer_summary": None,
+            "promised_at": None,
+        }
+    ]
+    assert {row["conversation_id"] for row in view("interactions", *events)} == {conversation("case:A-1")}
+
+
+def test_one_reference_on_two_channels_is_two_threads_and_an_event_without_thread_has_no_conversation():
+    events = (
+        happened("email message.received", "06-10 09:00", ADA, conversation_ref="c1"),
+        happened("chat message.received", "06-10 09:00", "visitor:v1", conversation_ref="c1"),
+        happened("email message.received", "06-10 09:00", ADA),
+    )
+    assert {row["conversation_id"] for row in view("conversations", *events)} == {
+        conversation("thread:email:c1"),
+        conversation("thread:chat:c1"),
+    }
+    assert [row["conversation_id"] for row in view("interactions", *events)].count(None) == 1
+
+
+def test_what_nobody_opened_is_no_conversation():
+    sent = happened("email message.sent", "06-10 09:00", ADA, conversation_ref="c1")
+    assert view("conversations", sent) == []
+    assert view("interactions", sent)[0]["conversation_id"] == conversation("thread:email:c1")
+
+
+def question(when, **fields):
+    return happened("chat message.received", when, "visitor:v1", conversation_ref="c1", **fields)
+
+
+def answer(when, **fields):
+    return happened("chat message.sent", when, "visitor:v1", conversation_ref="c1", **fields)
+
+
+def told(verb, when):
+    return happened(f"chat conversation.{verb}", when, "visitor:v1", conversation_ref="c1")
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "since"),
+    [
+        ([told("started", "06-10 09:00")], "new", "06-10 09:00"),
+        ([question("06-10 09:00"), question("06-10 09:05")], "waiting_on_us", "06-10 09:00"),
+        ([question("06-10 09:00"), answer("06-10 09:00")], "waiting_on_customer", "06-10 09:00"),
+        ([question("06-10 09:00"), answer("06-10 09:05", author="bot")], "waiting_on_us", "06-10 09:00"),
+        ([question("06-10 09:00"), told("abandoned", "06-10 09:00")], "abandoned", "06-10 09:00"),
+        (
+            [question("06-10 09:00"), answer("06-10 09:05"), told("abandoned", "06-10 09:05")],
+            "waiting_on_customer",
+            "06-10 09:05",
+        ),
+        ([question("06-10 09:00"), told("resolved", "06-10 09:00")], "resolved", "06-10 09:00"),
+        (
+            [question("06-10 09:00"), told("resolved", "06-10 09:00"), told("reopened", "06-10 09:01")],
+            "new",
+            "06-10 09:01",
+        ),
+        (
+            [question("06-10 09:00"), told("resolved", "06-10 09:05"), question("06-10 09:06")],
+            "waiting_on_us",
+            "06-10 09:06",
+        ),
+        (
+            [
+                question("06-10 09:00"),
+                answer("06-10 09:01"),
+                told("resolved", "06-10 09:05"),
+                told("reopened", "06-10 09:07"),
+            ],
+            "waiting_on_customer",
+            "06-10 09:01",
+        ),
+    ],
+)
+def test_the_state_of_a_conversation(events, state, since):
+    found = row(view("conversations", *events))
+    assert part(found, "state", "state_since") == {"state": state, "state_since": at(since)}
+    assert found["waiting_since"] == (at(since) if state == "waiting_on_us" else None)
+
+
+def test_the_newest_summaries_are_shown_and_the_first_response_answers_the_first_question():
+    events = (
+        answer("06-10 08:00", summary="Too early"),
+        answer("06-10 09:00", summary="At once"),
+        question("06-10 09:00", summary="Where?"),
+        answer("06-10 09:01", summary="Which one?"),
+        question("06-10 09:02", summary="The red one"),
+        answer("06-10 09:03", summary="Tomorrow"),
+    )
+    assert part(
+        row(view("conversations", *events)), "first_response_s", "last_customer_summary", "last_answer_summary"
+    ) == {
+        "first_response_s": 0,
+        "last_customer_summary": "The red one",
+        "last_answer_summary": "Tomorrow",
+    }
+
+
+def test_reopened_counts_explicit_reopening_and_a_question_after_the_end():
+    events = (
+        question("06-10 09:00"),
+        told("resolved", "06-10 09:05"),
+        answer("06-10 09:06"),
+        question("06-10 09:07"),
+        question("06-10 09:08"),
+        told("resolved", "06-10 09:09"),
+        told("reopened", "06-10 09:10"),
+        question("06-10 09:11"),
+    )
+    assert row(view("conversations", *events))["reopened"] == 2
+
+
+def test_a_wait_ends_with_the_next_answer_or_end_and_belongs_to_the_day_on_which_it_began():
+    events = (
+        question("06-10 23:59:30"),
+        question("06-10 23:59:50"),
+        answer("06-11 00:00:30.9"),
+        question("06-11 09:00"),
+        told("resolved", "06-11 09:01"),
+        question("06-11 10:00"),
+        told("abandoned", "06-11 10:01"),
+        question("06-11 11:00"),
+        answer("06-11 11:01:01"),
+        question("06-11 12:00"),
+    )
+    nothing = {"channel": "chat", "target_s": 60, "first_p50_s": None, "first_p90_s": None}
+    assert view("response_times", *events) == [
+        nothing
+        | {
+            "day": date(2025, 6, 10),
+            "waits": 1,
+            "answered": 1,
+            "abandoned": 0,
+            "open": 0,
+            "first_waits": 1,
+            "first_answered": 1,
+            "first_p50_s": 60,
+            "first_p90_s": 60,
+            "p50_s": 60,
+            "p90_s": 60,
+            "within_target": 1,
+        },
+        nothing
+        | {
+            "day": date(2025, 6, 11),
+            "waits": 4,
+            "answered": 1,
+            "abandoned": 1,
+            "open": 1,
+            "first_waits": 0,
+            "first_answered": 0,
+            "p50_s": 61,
+            "p90_s": 61,
+            "within_target": 0,
+        },
+    ]
+
+
+def test_the_median_of_an_even_number_of_waits_is_the_lower_one():
+    events = []
+    for number, seconds in enumerate([10, 20, 30, 40]):
+        visitor, thread = f"visitor:v{number}", f"c{number}"
+        events += [
+            happened("chat message.received", "06-10 09:00:00", visitor, conversation_ref=thread),
+            happened("chat message.sent", f"06-10 09:00:{seconds}", visitor, conversation_ref=thread),
+        ]
+    assert part(row(view("response_times", *events)), "p50_s", "p90_s") == {"p50_s": 20, "p90_s": 40}
+
+
+def surveyed(when, who, score, kind="nps", scale_max=10, **fields):
+    survey = Survey(kind=kind, score=score, scale_max=scale_max)
+    return happened("email survey.answered", when, who, survey=survey, **fields)
+
+
+def test_only_the_newest_answer_about_one_thing_counts():
+    events = (
+        surveyed("06-10 09:00", ADA, 0, message_ref="m1"),
+        surveyed("06-11 09:00", ADA, 9, message_ref="m1"),
+        surveyed("06-11 09:00", BOB, 6, message_ref="m1"),
+        surveyed("06-11 09:00", ADA, 7, conversation_ref="c1"),
+        surveyed("06-11 09:00", ADA, 5, kind="nps", scale_max=5),
+    )
+    assert view("satisfaction", *events) == [
+        {
+            "channel": "email",
+            "day": date(2025, 6, 11),
+            "kind": "nps",
+            "answers": 4,
+            "score_sum": 27,
+            "scale_max": 10,
+            "average": 6.75,
+            "promoters": 1,
+            "detractors": 1,
+            "nps": 0,
+        }
+    ]
+
+
+def test_a_half_is_rounded_away_from_zero():
+    eighths = [surveyed("06-10 09:00", f"email:p{n}@example.org", 6 if n == 0 else 7) for n in range(8)]
+    found = row(view("satisfaction", *eighths))
+    assert part(found, "nps", "average") == {"nps": -13, "average": 6.88}

@@ -1,0 +1,77 @@
+"""What holds of the oracle for every log: order and repetition change nothing, and no event is left out."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.habits import NOW
+from tests.oracle import fold
+from tests.oracle.compare import VIEWS, differences
+from tests.strategies import events, logs, random_log
+
+RANDOM = random_log(seed=1, size=3_000)
+VIEWS_OF_RANDOM = fold(RANDOM, NOW)
+
+
+def same(one, other):
+    return [line for view in VIEWS for line in differences(one[view], other[view])]
+
+
+@settings(deadline=None)
+@given(log=events(), data=st.data())
+def test_any_order_gives_the_same_rows(log, data):
+    assert same(fold(log, NOW), fold(data.draw(st.permutations(log)), NOW)) == []
+
+
+@settings(deadline=None)
+@given(logs())
+def test_a_log_with_repetitions_gives_the_rows_of_its_distinct_events(log):
+    distinct = {event.event_id: event for event in log}
+    assert same(fold(distinct.values(), NOW), fold(log, NOW)) == []
+
+
+@settings(deadline=None)
+@given(events())
+def test_every_view_is_there_and_every_row_has_all_columns(log):
+    views = fold(log, NOW)
+    assert set(views) == set(VIEWS)
+    assert len(views["interactions"]) == len(log)
+    for view, rows in views.items():
+        assert all(row.keys() == VIEWS_OF_RANDOM[view][0].keys() for row in rows), view
+
+
+@settings(deadline=None)
+@given(events())
+def test_a_shared_contact_point_is_a_customer_of_its_own(log):
+    rows = fold(log, NOW)["contact_points"]
+    sizes = Counter(row["customer_id"] for row in rows)
+    assert all(sizes[row["customer_id"]] == 1 for row in rows if row["shared"])
+
+
+def test_random_logs_hold_everything_that_the_views_tell_apart():
+    views = VIEWS_OF_RANDOM
+
+    def values(view, column):
+        return {row[column] for row in views[view]}
+
+    assert values("conversations", "state") == {"abandoned", "resolved", "waiting_on_us", "waiting_on_customer", "new"}
+    assert values("channel_preference", "basis") == {"legal", "unreachable", "stated", "inferred", "default"}
+    assert values("contact_points", "shared") == values("contact_points", "reachable") == {True, False}
+    assert values("contact_points", "normalised") == {True, False}
+    assert values("items", "furthest") == {
+        *("created", "sent", "delivered", "opened", "clicked", "answered", "paid", "returned", "failed"),
+    }
+    assert values("consent", "stated") == {"opt_in", "opt_out", "pause", "do_not_contact"}
+    assert values("consent", "allowed") == {True, False}
+    assert "item" in values("timeline", "type")
+    assert max(len(row["channels"]) for row in views["conversations"]) == 5
+    assert max(len(row["contact_points"]) for row in views["customers"]) > 5
+    assert values("satisfaction", "kind") == {"csat", "nps", "ces"}
+
+
+def test_a_seed_gives_the_same_log_again_and_another_seed_another():
+    assert random_log(seed=1, size=100) == random_log(seed=1, size=100)
+    assert random_log(seed=1, size=100) != random_log(seed=2, size=100)
+    assert len({event.event_id for event in RANDOM}) == len(RANDOM)
+    assert [len(random_log(seed=3, size=size)) for size in (0, 1, 130)] == [0, 1, 130]

@@ -1,0 +1,113 @@
+"""What people see on a terminal: tables of answers, and text that cannot disturb it."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from touchlog.as_json import plain
+
+# Control characters move the cursor, and those of bidirectional text hide what is there; a customer may write both.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WIDTH_OF_A_FILE = 4000
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console whose tables fold on a terminal and stay in one line a row in a file or a pipe."""
+    stream = sys.stderr if stderr else sys.stdout
+    made = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _WIDTH_OF_A_FILE
+    return made
+
+
+def harmless(text: str) -> str:
+    """Text with every control character but the line feed shown as one replacement character."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", "    ").replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    """Text on one line, its white space squeezed."""
+    return harmless(" ".join(text.split()))
+
+
+def cell(value: Any) -> Text:
+    """One value of an answer: NULL dim, times in UTC, lists and records as JSON."""
+    match value:
+        case None:
+            return Text("NULL", style="dim")
+        case str():
+            return Text(harmless(value))
+        case datetime():
+            return Text(as_time(value))
+        case bool() | int() | float() | Decimal() | date():
+            return Text(str(value))
+        case _:
+            said = plain(value)
+            return Text(harmless(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)))
+
+
+def as_time(moment: datetime) -> str:
+    """`2026-03-02 09:14:05Z`; without the Z when the value has no zone; parts of a second only when there are."""
+    zone = "" if moment.tzinfo is None else "Z"
+    utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    return utc.replace(tzinfo=None).isoformat(sep=" ") + zone
+
+
+def answer_table(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """An answer as a table: numbers to the right, wide columns folded, nothing cut off."""
+    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for column in schema:
+        shown.add_column(
+            Text(harmless(column.name)), justify="right" if _is_number(column.type) else "left", overflow="fold"
+        )
+    for row in rows:
+        shown.add_row(*(cell(value) for value in row))
+    return shown
+
+
+def plan(rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """An EXPLAIN as DuckDB draws it."""
+    return Text("\n".join(harmless(str(row[-1])) for row in rows), no_wrap=True, overflow="ignore")
+
+
+def facts_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
+    """A plain table of our own: `numbers` names the columns that stand to the right."""
+    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for header in headers:
+        shown.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(value if isinstance(value, Text) else Text(_fact(value)) for value in row))
+    return shown
+
+
+def count(number: float) -> str:
+    """`12,345`."""
+    return f"{number:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min`, `5 h`, `2 days`: one unit, rounded down."""
+    for size, unit in ((172_800, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // (86_400 if unit == 'days' else size))} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def _fact(value: Any) -> str:
+    if value is None:
+        return "-"
+    return count(value) if isinstance(value, int) and not isinstance(value, bool) else one_line(str(value))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

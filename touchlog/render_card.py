@@ -1,0 +1,323 @@
+"""The card of one customer, for whoever has them on the phone: who, what is open, what they want, what happened."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from schemas.models import Channel, ContentType
+from touchlog.render import count, duration, one_line
+
+WIDEST = 110
+_LABEL = 10
+_KINDS = ("email", "phone", "social", "postal", "account", "visitor", "anonymous")
+_NAMES = {"postal": "post", "visitor": "chat", "anonymous": "unnamed"}
+# Nobody reads an id of a browser; how many there are says enough.
+_UNNAMED = {"visitor": ("browser or device", "browsers or devices"), "anonymous": ("contact point", "contact points")}
+_STATES = {
+    "waiting_on_us": ("waiting for us", "bold yellow"),
+    "waiting_on_customer": ("waiting for them", ""),
+    "new": ("new", "bold yellow"),
+}
+_STATED = {
+    "opt_out": "opted out of",
+    "do_not_contact": "not to be contacted about",
+    "pause": "paused",
+}
+_SIDES = {"inbound": "they", "outbound": "we"}
+_SAYS_ITSELF = ("item", "message.received", "message.sent", "dm.received", "dm.sent", "item.posted")
+_DID = {
+    "call.initiated": "called",
+    "callback.attempted": "tried to call back",
+    "callback.requested": "asked to be called back",
+    "comment.received": "commented",
+    "conversation.abandoned": "gave up waiting",
+    "dm.received": "wrote",
+    "dm.sent": "wrote",
+    "follow.started": "began to follow us",
+    "follow.stopped": "stopped following us",
+    "invoice.paid": "paid",
+    "item": "sent",
+    "item.posted": "posted",
+    "item.viewed": "looked at it",
+    "link.clicked": "clicked a link",
+    "message.complained": "complained of spam",
+    "message.complaint_withdrawn": "took the complaint back",
+    "message.received": "wrote",
+    "message.sent": "wrote",
+    "post.mentioned": "mentioned us",
+    "preference.stated": "stated a preference",
+    "reaction.added": "reacted",
+    "reply.published": "replied in public",
+    "reply.received": "replied by post",
+    "review.received": "wrote a review",
+    "subscription.opted_in": "opted in",
+    "subscription.opted_out": "opted out",
+    "survey.answered": "answered a survey",
+    "task.abandoned": "gave up a task",
+    "task.completed": "completed a task",
+    "task.started": "began a task",
+    "visit.recorded": "came to us",
+    "voicemail.left": "left a voicemail",
+}
+
+Row = Mapping[str, Any]
+
+
+def render_card(card: Row, *, zone: ZoneInfo, now: datetime) -> RenderableType:
+    """The card (`projections.card` in plain JSON values) at `now`; times are shown in `zone`."""
+    clock = _Clock(zone, now)
+    body = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
+    body.add_column(style="dim", width=_LABEL, no_wrap=True)
+    body.add_column(ratio=1)
+    sections: list[tuple[str, list[RenderableType]]] = [
+        ("open", list(_conversations(card["conversations"], clock))),
+        ("wants", _preferences(card["preferences"])),
+        ("refused", [*_consent(card["consent"], clock)]),
+        ("reach", _contact_points(card["contact_points"], clock)),
+        ("about", _topics(card["topics"], clock)),
+        ("last", _timeline(card["timeline"], clock)),
+    ]
+    for label, lines in sections:
+        if lines:
+            body.add_row(label, Group(*lines))
+            body.add_row("", "")
+    body.add_row("customer", Text(f"{card['customer_id']}  ·  times in {zone.key}", style="dim"))
+    return Padding(Group(*_heading(card, clock), Text(), body), (1, 2), expand=False)
+
+
+class _Clock:
+    """Times as a person says them, seen from now."""
+
+    def __init__(self, zone: ZoneInfo, now: datetime) -> None:
+        self._zone = zone
+        self._now = now
+
+    def at(self, text: str) -> str:
+        """`2 Mar 09:14`, or `2 Mar 2025` when it is another year."""
+        moment = self._local(text)
+        day = self._day(moment)
+        return day if len(day) > len("12 Mar") else f"{day} {moment:%H:%M}"
+
+    def day(self, text: str) -> str:
+        return self._day(self._local(text))
+
+    def since(self, text: str) -> str:
+        """`3 h`: how long ago."""
+        return duration((self._now - datetime.fromisoformat(text)).total_seconds())
+
+    def _local(self, text: str) -> datetime:
+        return datetime.fromisoformat(text).astimezone(self._zone)
+
+    def _day(self, moment: datetime) -> str:
+        year = "" if moment.year == self._now.astimezone(self._zone).year else f" {moment.year}"
+        return f"{moment.day:2} {moment:%b}{year}"
+
+
+def _heading(card: Row, clock: _Clock) -> Iterator[RenderableType]:
+    points = sorted(card["contact_points"], key=_importance)
+    known = [point for point in points if point["kind"] not in {"visitor", "anonymous"}] or points
+    name = Text(_shown(known[0]) if known else str(card["customer_id"]), style="bold")
+    for point in known[1:3]:
+        name.append("   ").append(_shown(point), style="not bold")
+    yield name
+    if card["first_at"] is not None:
+        yield Text(f"since {clock.day(card['first_at']).strip()}, last {clock.since(card['last_at'])} ago")
+    counts = {str(channel): card["channels"].get(channel) or 0 for channel in Channel}
+    used = Text()
+    for channel, touchpoints in sorted(counts.items(), key=lambda item: -item[1]):
+        if touchpoints:
+            used.append("  ·  " if used else "", style="dim").append(f"{channel} ").append(
+                count(touchpoints), style="bold"
+            )
+    if used:
+        yield used
+
+
+def _conversations(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableType]:
+    for number, row in enumerate(rows):
+        if number:
+            yield Text()
+        state, style = _STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
+        head = Text("● ", style=style).append(state, style=style)
+        head.append(f" {clock.since(row['state_since'])}", style=style)
+        if row["topic"]:
+            head.append("  ").append(one_line(row["topic"]), style="bold")
+        head.append("  ").append(" → ".join(row["channels"]))
+        yield head
+        facts = [f"opened {clock.at(row['opened_at']).strip()}"] if row["opened_at"] else []
+        facts += [f"agent {one_line(row['agent'])}"] if row["agent"] else []
+        facts += [one_line(reference) for reference in row["case_refs"] or ()]
+        facts += [f"handed over {_times(row['hand_overs'])}"] if row["hand_overs"] else []
+        facts += [f"reopened {_times(row['reopened'])}"] if row["reopened"] else []
+        if facts:
+            yield Text("  " + "  ·  ".join(facts), style="dim")
+        if row["promised_at"]:
+            yield Text("  promised  ", style="bold yellow").append(clock.at(row["promised_at"]).strip())
+        for side, name in (("they", "last_customer_summary"), ("we  ", "last_answer_summary")):
+            if row[name]:
+                yield _hanging(Text(f"  {side}  ", style="dim"), Text(one_line(row[name])))
+
+
+def _preferences(rows: Sequence[Row]) -> list[RenderableType]:
+    """For each content type the channel to use and why, then what to fall back on."""
+    shown = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for content_type in ContentType:
+        ranked = sorted(
+            (row for row in rows if row["content_type"] == content_type and row["rank"]), key=lambda row: row["rank"]
+        )
+        if not ranked:
+            if any(row["content_type"] == content_type for row in rows):
+                shown.add_row(str(content_type), Text("none", style="red"), Text("no channel is left", style="dim"))
+            continue
+        why = Text(_reason(ranked[0]), style="dim")
+        if len(ranked) > 1:
+            why.append("; else " + ", ".join(row["channel"] for row in ranked[1:]))
+        shown.add_row(str(content_type), Text(ranked[0]["channel"], style="bold"), why)
+    return [shown] if shown.row_count else []
+
+
+def _consent(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableType]:
+    """One line a statement, however many content types and channels it covers."""
+    stated: dict[tuple[Any, ...], tuple[set[str], set[str], Row]] = {}
+    for row in rows:
+        key = (row["event_id"], row["stated"], row["contact_point"])
+        types, channels, _ = stated.setdefault(key, (set(), set(), row))
+        types.add(row["content_type"])
+        channels.add(row["channel"])
+    newest_first = sorted(stated.values(), key=lambda item: str(item[2]["since"]), reverse=True)
+    for types, channels, row in newest_first:
+        what = _STATED.get(row["stated"], str(row["stated"]).replace("_", " "))
+        line = Text("✗ ", style="red").append(f"{what} {_all_or(types, ContentType, 'everything')}", style="red")
+        line.append(f" on {_all_or(channels, Channel, 'every channel')}", style="red")
+        if row["contact_point"]:
+            line.append(f" at {_value(row['contact_point'])}")
+        until = f" until {clock.day(row['until']).strip()}" if row["until"] else ""
+        line.append(f"{until}  through {row['stated_through']} on {clock.day(row['since']).strip()}", style="dim")
+        yield line
+
+
+def _contact_points(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    shown.add_column(overflow="fold")
+    unnamed = Counter(point["kind"] for point in rows if point["kind"] in _UNNAMED)
+    for point in sorted((point for point in rows if point["kind"] not in _UNNAMED), key=_importance):
+        kind = _NAMES.get(point["kind"], point["kind"])
+        remark = Text()
+        if point["reachable"] is False:
+            since = point.get("unreachable_since")
+            remark.append("✗ unreachable", style="red").append(
+                (f" since {clock.day(since).strip()}" if since else "") + f": {_words(point['unreachable_reason'])}",
+                style="red",
+            )
+        if point["shared"]:
+            remark.append(("  " if remark else "") + "shared with others", style="yellow")
+        if point["assurance"] in {"claimed", "inferred"}:
+            remark.append(("  " if remark else "") + f"only {point['assurance']}", style="dim")
+        shown.add_row(kind, Text(_shown(point), style="dim" if point["reachable"] is False else ""), remark)
+    for kind, number in sorted(unnamed.items()):
+        shown.add_row(_NAMES[kind], Text(f"{number} {_UNNAMED[kind][number > 1]}", style="dim"), "")
+    return [shown] if rows else []
+
+
+def _topics(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+    line = Text()
+    for row in sorted(rows, key=lambda row: row["rank"])[:5]:
+        if line:
+            line.append("  ·  ", style="dim")
+        days = "1 day" if row["days"] == 1 else f"{row['days']} days"
+        line.append(one_line(row["topic"])).append(f" {days}, last {clock.day(row['last_at']).strip()}", style="dim")
+    return [line] if line else []
+
+
+def _timeline(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+    shown = Table.grid(padding=(0, 2))
+    for style in ("dim", "", "dim"):
+        shown.add_column(style=style, no_wrap=True)
+    shown.add_column(overflow="fold")
+    for row in rows:
+        shown.add_row(clock.at(row["occurred_at"]), row["channel"], _SIDES.get(row["direction"], ""), _touchpoint(row))
+    return [shown] if rows else []
+
+
+def _touchpoint(row: Row) -> Text:
+    """What they or we said, and what it was where that does not say it."""
+    said = Text(one_line(row["summary"] or ""))
+    aside = [] if said and row["type"] in _SAYS_ITSELF else [_DID.get(row["type"], _words(row["type"]))]
+    aside += [_words(row["outcome"])] if row["outcome"] else []
+    aside += [one_line(row["agent"])] if row["agent"] and row["direction"] == "outbound" else []
+    if not said and aside:
+        said.append(aside.pop(0))
+    if aside:
+        said.append("  " + ", ".join(aside), style="dim")
+    return said
+
+
+def _hanging(label: Text, text: Text) -> RenderableType:
+    row = Table.grid()
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(label, text)
+    return row
+
+
+def _importance(point: Row) -> tuple[bool, bool, int, str]:
+    kind = point["kind"]
+    place = _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+    return point["reachable"] is False, bool(point["shared"]), place, point["contact_point"]
+
+
+def _shown(point: Row) -> str:
+    """As a person would write it: an address in the order of an envelope."""
+    value = one_line(point["value"])
+    if point["kind"] == "postal" and value.count("|") == 3:
+        country, code, city, street = value.split("|")
+        return f"{street.title()}, {code} {city.title()}, {country}"
+    if point["kind"] == "phone":
+        return _spaced(value)
+    return value
+
+
+def _spaced(number: str) -> str:
+    """`+46 70 000 00 01`: as it is read aloud in its country."""
+    try:
+        return format_number(parse(number), PhoneNumberFormat.INTERNATIONAL)
+    except NumberParseException:
+        return number
+
+
+def _value(key: str) -> str:
+    kind, _, value = key.partition(":")
+    return _shown({"kind": kind, "value": value})
+
+
+def _reason(row: Row) -> str:
+    """`email for news: opened 6 of 8` without what stands beside it anyway."""
+    return one_line(row["reason"].removeprefix(f"{row['channel']} for {row['content_type']}: "))
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _words(name: str | None) -> str:
+    return one_line((name or "").replace(".", " ").replace("_", " "))
+
+
+def _all_or(found: set[str], known: type[Channel] | type[ContentType], everything: str) -> str:
+    names = [str(one) for one in known if one in found]
+    return (
+        everything if len(names) == len(list(known)) else " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    )
