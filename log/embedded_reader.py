@@ -27,7 +27,7 @@ _Row = tuple[int, int, bytes | None, bytes | None, bytes | None]
 
 
 class EmbeddedReader:
-    """`LogReader` of an SQLite file. An idle one looks for a commit every 10 ms, at about 1 % of a core."""
+    """`LogReader` of an SQLite file. An idle one looks for a commit every 10 ms, at 1 to 2 % of a core."""
 
     def __init__(self, path: Path, positions: Positions, *, namespace: str = "") -> None:
         self._path, self._namespace = path, namespace

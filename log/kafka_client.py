@@ -15,6 +15,9 @@ LOGGER.addHandler(logging.NullHandler())
 # One set of options serves consumers, producers and administrators.
 LOGGER.addFilter(lambda record: "property and will be ignored by this" not in record.getMessage())
 
+# A wait inside librdkafka does not see Ctrl-C, so it is cut into slices.
+SLICE_SECONDS = 0.2
+
 Config = dict[str, Any]
 
 

@@ -17,6 +17,8 @@ EARLIEST = admin.OffsetSpec.earliest()  # type: ignore[attr-defined,no-untyped-c
 LATEST = admin.OffsetSpec.latest()  # type: ignore[attr-defined,no-untyped-call]
 
 _RETRY_SECONDS = 0.05
+# By then, all the brokers of a wrong address have refused.
+_SOON_SECONDS = 1.0
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -92,12 +94,16 @@ class Cluster:
         self._results(futures, "deleting records", but={KafkaError.OFFSET_OUT_OF_RANGE})
 
     def _metadata(self) -> Any:
+        self._trouble = None
         try:
-            return self._admin.list_topics(timeout=self._timeout)
-        except KafkaException as error:
+            return self._admin.list_topics(timeout=min(_SOON_SECONDS, self._timeout))
+        except KafkaException:
             # Serves _on_error, which knows more than that time ran out.
             self._admin.poll(0)
-            raise translate(self._trouble or error.args[0], "asking for topics", self._bootstrap) from error
+        if self._trouble is None:
+            with translated("asking for topics", self._bootstrap):
+                return self._admin.list_topics(timeout=self._timeout)
+        raise translate(self._trouble, "asking for topics", self._bootstrap)
 
     def _describe(self, topics: Collection[str]) -> Answers:
         return self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._timeout)

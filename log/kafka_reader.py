@@ -9,13 +9,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as WirePartition
 
 from log.headers import LazyHeaders
-from log.kafka_client import CONSUMER, LOGGER, NO_TOPIC, Config, Received, translate, translated
+from log.kafka_client import CONSUMER, LOGGER, NO_TOPIC, SLICE_SECONDS, Config, Received, translate, translated
 from log.kafka_topics import TopicWatch
 from log.log import Headers, Positions, RecordBatch, TopicPartition
 from schemas.errors import LogError, OffsetBeyondEnd, RetentionLost, Stop, TouchlogError
 
-# A wait inside librdkafka does not see Ctrl-C, so it is cut into slices.
-_SLICE_SECONDS = 0.2
 _PROBE_SECONDS = 1.0
 _ASK_SECONDS = 10.0
 
@@ -104,7 +102,7 @@ class KafkaReader:
             if left <= 0:
                 self._probe()
                 return batch
-            messages = self._consume(1, min(left, _SLICE_SECONDS))
+            messages = self._consume(1, min(left, SLICE_SECONDS))
             if messages and max_records > 1:
                 messages += self._consume(max_records - 1, 0)
 

@@ -1,12 +1,13 @@
 """Appending to Kafka: an idempotent producer that tells what became of every record."""
 
+import time
 from types import TracebackType
 from typing import Self, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from log.delivery import Deliveries
-from log.kafka_client import LOGGER, NO_TOPIC, PRODUCER, Config, Received, translate, translated
+from log.kafka_client import LOGGER, NO_TOPIC, PRODUCER, SLICE_SECONDS, Config, Received, translate, translated
 from log.log import Delivered, Headers, Position
 from schemas.errors import ConfigurationError, DeliveryFailed, TouchlogError
 
@@ -74,8 +75,7 @@ class KafkaWriter:
 
     def flush(self, timeout: float = 30.0) -> int:
         self._check_open()
-        with translated("flushing", self._bootstrap):
-            waiting = self._producer.flush(timeout)
+        waiting = self._flush(timeout)
         self._deliveries.raise_failures()
         return waiting
 
@@ -83,10 +83,9 @@ class KafkaWriter:
         if not self._open:
             return
         self._open = False
-        with translated("closing a writer", self._bootstrap):
-            if self._producer.flush(_CLOSE_SECONDS):
-                self._producer.purge()
-                self._producer.flush(_CLOSE_SECONDS)
+        if self._flush(_CLOSE_SECONDS):
+            self._producer.purge()
+            self._flush(_CLOSE_SECONDS)
         self._deliveries.raise_failures()
 
     def __enter__(self) -> Self:
@@ -100,6 +99,15 @@ class KafkaWriter:
         except TouchlogError:
             if error is None:
                 raise
+
+    def _flush(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        with translated("flushing", self._bootstrap):
+            while True:
+                left = max(0.0, deadline - time.monotonic())
+                waiting = self._producer.flush(min(left, SLICE_SECONDS))
+                if not waiting or not left:
+                    return waiting
 
     def _count_partitions(self, topic: str) -> int:
         wire = self._namespace + topic

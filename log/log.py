@@ -68,7 +68,8 @@ class LogReader(Protocol):
         asked for do not mean that the end is reached: compare positions with `Log.end_offsets` for that.
         A batch ends early at some 64 MB, so that large records do not fill the memory.
         Raises LogUnavailable (call again; nothing was skipped) and, now and on every later call, RetentionLost
-        or OffsetBeyondEnd (a position is not in the log), TopicRecreated, LogError (the topic is gone).
+        or OffsetBeyondEnd (a position is not in the log), TopicRecreated, LogError (the topic is gone). The last
+        two are noticed within some seconds, so compare `Log.topics` with the store's before beginning.
         """
         ...
 

@@ -50,7 +50,7 @@ def create_views(store: "Store") -> None:
         con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
     _states(store)
     for projection in all_projections():
-        given = {**_STORED, "state": f"FROM {projection.schema}.state"}
+        given = {**_STORED, "state": f"{projection.schema}.state"}
         sql = scoped(projection.blocks["view"], given, derived={})
         if projection.now:
             con.execute(f"CREATE OR REPLACE MACRO touchlog.{projection.name}_at(now_at) AS TABLE {sql}")
@@ -98,13 +98,12 @@ def fold(projection: Projection, events: "list[Part]", groups: str) -> str:
     """A regrouped projection's rows for the conversations of `groups`, from their events."""
     grouped = f"""
         SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
-        FROM all_events AS e
+        FROM ({scoped(DERIVED["events"], {"rows": union(events)})}) AS e
         LEFT JOIN store.threads AS t USING (thread_id)
         WHERE e.thread_id IS NOT NULL
             AND coalesce(t.conversation_id, e.thread_id) IN (SELECT conversation_id FROM ({groups}))
     """
-    given = {"rows": union(events), "all_events": DERIVED["events"], "events": grouped}
-    return scoped(projection.blocks["fold"], given, derived={})
+    return scoped(projection.blocks["fold"], {"events": grouped}, derived={})
 
 
 def touched(events: "list[Part]", after: int) -> str:

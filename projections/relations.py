@@ -1,7 +1,7 @@
 """The relations that projections read, and how a block of SQL is run on a cut of the events.
 
-`rows` are events as they lie (projections.layout); everything else is defined here once, as SQL over it. A scope puts
-these names before a block as common table expressions, so the block itself never knows on which cut it runs.
+`rows` are events as they lie (projections.layout); everything else is defined here once, as SQL over it. A block names
+relations; what they are is put in its place, so the block itself never knows on which cut it runs.
 """
 
 import re
@@ -115,6 +115,8 @@ LEFT JOIN members AS m USING (contact_point_id)
 LEFT JOIN members AS o ON o.contact_point_id = said.about_id
 """
 
+_NAME = re.compile(r"\w+\.\w+")
+
 DERIVED: Mapping[str, str] = {
     "events": EVENTS,
     "members": MEMBERS,
@@ -129,27 +131,25 @@ TABLES = ("rows", "mentions", "points", "member_changes", "thread_changes")
 
 
 def scoped(block: str, given: Mapping[str, str], *, derived: Mapping[str, str] = DERIVED) -> str:
-    """The block with the relations that it reads before it, as common table expressions.
+    """The block with each relation that it reads replaced by what lies beneath it.
 
-    `given` says what lies beneath: relation -> SQL. Derived relations that the block reads are added, and what those
-    read in turn; a given one comes before a derived one of the same name.
+    `given` says what that is: relation -> SQL, or the name of a relation in the store. Derived relations are put in
+    for those not given, and what they read in turn. Names are replaced in place, not put before the block as common
+    table expressions, which DuckDB may materialise whole.
     """
-    needed: list[str] = []
 
-    def need(sql: str) -> None:
-        for name in [*given, *derived]:
-            if name not in needed and re.search(rf"\b(FROM|JOIN)\s+{name}\b", sql):
-                need(given.get(name) or derived[name])
-                needed.append(name)
+    def beneath(match: re.Match[str]) -> str:
+        keyword, name, alias = match.groups()
+        sql = given.get(name)
+        if sql is None:
+            sql = scoped(derived[name], given, derived=derived)
+        relation = sql if _NAME.fullmatch(sql) else f"({sql.strip()})"
+        return f"{keyword} {relation} {alias or f'AS {name}'}"
 
-    need(block)
-    if not needed:
-        return block
-    # NOT MATERIALIZED: filters and the choice of columns reach the tables beneath.
-    expressions = [f"{name} AS NOT MATERIALIZED ({(given.get(name) or derived[name]).strip()})" for name in needed]
-    return f"WITH {', '.join(expressions)}\nSELECT * FROM (\n{block.strip()}\n)"
+    names = "|".join(sorted({*given, *derived}, key=len, reverse=True))
+    return re.sub(rf"\b(FROM|JOIN)\s+({names})\b(?!\.)(\s+AS\s+\w+)?", beneath, block)
 
 
 def stored(name: str) -> str:
     """A relation as it lies in the store."""
-    return f"FROM store.{name}"
+    return f"store.{name}"

@@ -29,6 +29,8 @@ from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 """Tables that come in tails and runs, both sorted by contact_point_id."""
 
+_NOMINAL_THREADS = 256
+
 _TABLES = {
     "points": layout.ddl(layout.POINT_COLUMNS),
     "dead_letters": layout.ddl(layout.DEAD_LETTER_COLUMNS),
@@ -72,10 +74,10 @@ class Store:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        config: dict[str, Any] = {"threads": threads, "preserve_insertion_order": False}
+        config: dict[str, Any] = {"preserve_insertion_order": False}
         if memory_limit:
             config["memory_limit"] = memory_limit
-        con = _connect(path, config)
+        con = _connect(path, threads, config)
         # A checkpoint writes what the log holds into the file: seldom, and not in the middle of a small batch.
         con.execute("SET checkpoint_threshold = '256MB'")
         # Ids leave as 16 bytes, not as text, where the fold reads its caches.
@@ -242,10 +244,13 @@ def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
     path = Path(path)
     if not path.exists():
         raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
-    return _connect(path, {"access_mode": "READ_ONLY"})
+    return _connect(path, os.cpu_count() or 1, {"access_mode": "READ_ONLY"})
 
 
-def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    # DuckDB 1.5 deadlocks on a UNION of two queries with joins when it reckons that one build side can keep all threads
+    # busy (docs/decisions/0006-duckdb.md). It never reckons so with this many, of which all but a few do not exist.
+    config = {**config, "threads": _NOMINAL_THREADS, "external_threads": _NOMINAL_THREADS - threads + 1}
     try:
         con = duckdb.connect(str(path), config=config)
     except duckdb.IOException as error:

@@ -24,6 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from schemas.errors import QueryRefused, StoreError
+from touchlog.plain_arrow import plain_batch, plain_schema
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -152,7 +153,7 @@ def stream(
                 con.execute(statement, parameters or None)
                 reader = con.to_arrow_reader(_ROWS_AT_ONCE)
             batches = _batches(reader, expired, timeout_s, max_rows)
-            yield pa.RecordBatchReader.from_batches(reader.schema, batches)
+            yield pa.RecordBatchReader.from_batches(plain_schema(reader.schema), batches)
     finally:
         # An error that ended the transaction, or a store that is gone, has been told already.
         with suppress(duckdb.Error):
@@ -285,7 +286,7 @@ def _batches(
         if left is not None:
             batch = batch.slice(0, left)
             left -= batch.num_rows
-        yield batch
+        yield plain_batch(batch)
 
 
 def _too_slow(seconds: float) -> str:

@@ -19,6 +19,15 @@ from touchlog.as_json import plain
 # Control characters move the cursor, and those of bidirectional text hide what is there; a customer may write both.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WIDTH_OF_A_FILE = 4000
+_DAY = 86_400
+# From how many seconds on, the unit's size, its name: no unit is told of less than two, so none is in the singular.
+_UNITS = (
+    (730 * _DAY, 365.25 * _DAY, "years"),
+    (61 * _DAY, 30.4375 * _DAY, "months"),
+    (2 * _DAY, _DAY, "days"),
+    (3600, 3600, "h"),
+    (60, 60, "min"),
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -49,7 +58,9 @@ def cell(value: Any) -> Text:
             return Text(harmless(value))
         case datetime():
             return Text(as_time(value))
-        case bool() | int() | float() | Decimal() | date():
+        case bool():
+            return Text("true" if value else "false")
+        case int() | float() | Decimal() | date():
             return Text(str(value))
         case _:
             said = plain(value)
@@ -96,10 +107,10 @@ def count(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `3 min`, `5 h`, `2 days`: one unit, rounded down."""
-    for size, unit in ((172_800, "days"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // (86_400 if unit == 'days' else size))} {unit}"
+    """`45 s`, `3 min`, `5 h`, `12 days`, `3 months`, `2 years`: one unit, rounded down."""
+    for least, size, unit in _UNITS:
+        if seconds >= least:
+            return f"{int(seconds // size)} {unit}"
     return f"{max(0, int(seconds))} s"
 
 

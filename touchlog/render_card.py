@@ -122,7 +122,7 @@ class _Clock:
 
 
 def _heading(card: Row, clock: _Clock) -> Iterator[RenderableType]:
-    points = sorted(card["contact_points"], key=_importance)
+    points = _in_order(card["contact_points"])
     known = [point for point in points if point["kind"] not in {"visitor", "anonymous"}] or points
     name = Text(_shown(known[0]) if known else str(card["customer_id"]), style="bold")
     for point in known[1:3]:
@@ -211,24 +211,19 @@ def _contact_points(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
     shown = Table.grid(padding=(0, 2))
     shown.add_column(no_wrap=True)
     shown.add_column(overflow="fold")
-    shown.add_column(overflow="fold")
     unnamed = Counter(point["kind"] for point in rows if point["kind"] in _UNNAMED)
-    for point in sorted((point for point in rows if point["kind"] not in _UNNAMED), key=_importance):
-        kind = _NAMES.get(point["kind"], point["kind"])
-        remark = Text()
+    for point in _in_order([point for point in rows if point["kind"] not in _UNNAMED]):
+        line = Text(_shown(point), style="dim" if point["reachable"] is False else "")
         if point["reachable"] is False:
-            since = point.get("unreachable_since")
-            remark.append("✗ unreachable", style="red").append(
-                (f" since {clock.day(since).strip()}" if since else "") + f": {_words(point['unreachable_reason'])}",
-                style="red",
-            )
+            since = f" since {clock.day(point['unreachable_since']).strip()}" if point["unreachable_since"] else ""
+            line.append(f"  ✗ unreachable{since}: {_words(point['unreachable_reason'])}", style="not dim red")
         if point["shared"]:
-            remark.append(("  " if remark else "") + "shared with others", style="yellow")
+            line.append("  shared with others", style="not dim yellow")
         if point["assurance"] in {"claimed", "inferred"}:
-            remark.append(("  " if remark else "") + f"only {point['assurance']}", style="dim")
-        shown.add_row(kind, Text(_shown(point), style="dim" if point["reachable"] is False else ""), remark)
+            line.append(f"  only {point['assurance']}", style="dim")
+        shown.add_row(_NAMES.get(point["kind"], point["kind"]), line)
     for kind, number in sorted(unnamed.items()):
-        shown.add_row(_NAMES[kind], Text(f"{number} {_UNNAMED[kind][number > 1]}", style="dim"), "")
+        shown.add_row(_NAMES[kind], Text(f"{number} {_UNNAMED[kind][number > 1]}", style="dim"))
     return [shown] if rows else []
 
 
@@ -273,10 +268,15 @@ def _hanging(label: Text, text: Text) -> RenderableType:
     return row
 
 
-def _importance(point: Row) -> tuple[bool, bool, int, str]:
-    kind = point["kind"]
-    place = _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
-    return point["reachable"] is False, bool(point["shared"]), place, point["contact_point"]
+def _in_order(points: Sequence[Row]) -> list[Row]:
+    """Those that reach them first, then by kind, then the last seen."""
+
+    def importance(point: Row) -> tuple[bool, bool, int]:
+        kind = point["kind"]
+        place = _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+        return point["reachable"] is False, bool(point["shared"]), place
+
+    return sorted(sorted(points, key=lambda point: str(point["last_seen"]), reverse=True), key=importance)
 
 
 def _shown(point: Row) -> str:

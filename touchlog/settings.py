@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -34,9 +34,10 @@ _TAKEN = frozenset({"information_schema", "main", "memory", "pg_catalog", "store
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("not an IANA time zone, for example Europe/Stockholm")
-    return name
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not an IANA time zone, for example Europe/Stockholm") from None
 
 
 def _known_region(code: str) -> str:
@@ -104,6 +105,18 @@ class Settings(BaseSettings):
     def rejects(self) -> Path:
         """Where payloads that could not be published are kept whole."""
         return self.data_dir / "rejects.jsonl"
+
+    def make_data_dir(self) -> None:
+        """Make the folder where it is missing, for its owner alone: everything in it is about people.
+
+        Raises ConfigurationError.
+        """
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.data_dir} cannot be made: {error.strerror}; name another folder with --data-dir"
+            ) from None
 
     @property
     def registry_url(self) -> str | None:

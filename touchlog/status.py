@@ -5,6 +5,8 @@ from typing import Any
 
 import duckdb
 
+from touchlog.plain_arrow import plain_table
+
 _LAG = """
     SELECT topic, partition, next_offset, end_offset, lag, as_of FROM touchlog.lag ORDER BY topic, partition
 """
@@ -59,5 +61,5 @@ def status(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> Rows:
     # Through Arrow: DuckDB's own Python values of times with a zone want pytz.
-    rows: Rows = con.sql(sql).to_arrow_table().to_pylist()
+    rows: Rows = plain_table(con.execute(sql).to_arrow_table()).to_pylist()
     return rows

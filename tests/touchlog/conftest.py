@@ -63,6 +63,7 @@ def store(tmp_path: Path) -> Path:
 def writer(store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The connection of the process that holds the store, locked down as `touchlog project` does."""
     with closing(duckdb.connect(str(store))) as con:
+        con.execute("SET arrow_lossless_conversion = true")
         guard.lock_down(con)
         yield con
 

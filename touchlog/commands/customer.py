@@ -1,0 +1,51 @@
+"""`touchlog customer`: the card of one person."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from touchlog.options import Command, with_settings
+
+if TYPE_CHECKING:
+    from touchlog.settings import Settings
+
+_EPILOG = """\b
+Examples:
+  touchlog customer ada@example.org
+  touchlog customer "070-000 00 01" --region SE
+  touchlog customer social:instagram:acme:17841400000000001
+  touchlog customer C-17 --json
+
+Works while touchlog project runs, and shows its last commit. Exit code 1 when nobody is known by CONTACT."""
+
+
+@click.command(cls=Command, epilog=_EPILOG)
+@click.argument("contact")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings("store", "region", "timezone")
+def command(settings: "Settings", contact: str, as_json: bool) -> None:
+    """Show who a contact point belongs to: the agent's card.
+
+    CONTACT is an e-mail address, a phone number, an account, a handle or a customer's id, as a person would type
+    it; kind:value says which it is.
+    """
+    from touchlog.as_json import dumps
+    from touchlog.client import Reader
+    from touchlog.contact import contact_keys
+
+    keys = contact_keys(contact, region=settings.region)
+    with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
+        card = reader.customer(keys)
+    if card is None:
+        click.echo(f"nobody is known by {contact}; looked for {', '.join(keys)}", err=True)
+        raise click.exceptions.Exit(1)
+    if as_json:
+        click.echo(dumps(card, indent=2))
+        return
+    from touchlog.render import console
+    from touchlog.render_card import WIDEST, render_card
+
+    out = console()
+    width = min(out.width, WIDEST)
+    out.print(render_card(card, zone=settings.zone, now=datetime.now(UTC)), width=width)

@@ -1,0 +1,129 @@
+"""`touchlog project`: fold the log into the views, and answer readers meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from touchlog.options import Command, with_settings
+
+if TYPE_CHECKING:
+    from consumers.projector import Progress
+    from touchlog.settings import Settings
+
+_EPILOG = """\b
+Examples:
+  touchlog project --until-caught-up
+  touchlog project --log kafka://localhost:9092 --memory-limit 4GB
+
+Stopping it (Ctrl-C, SIGTERM) commits what is done and leaves cleanly; killing it loses nothing either, the next
+start goes on after the last commit. Meanwhile touchlog customer, sql and status answer from any other process."""
+
+_TELL_EVERY_S = 60.0
+
+
+@click.command(cls=Command, epilog=_EPILOG)
+@click.option("--until-caught-up", is_flag=True, help="End at what was the log's end at the start.")
+@with_settings(
+    "log", "store", "registry", "partitions", "batch_size", "compact_after", "memory_limit", "threads", "query_timeout"
+)
+def command(settings: "Settings", until_caught_up: bool) -> None:
+    """Fold the log into the views until stopped."""
+    from consumers.projector import Projector
+    from log.open import open_log
+    from projections.card import card
+    from projections.store import Store
+    from schemas.registry import open_registry
+    from touchlog.guard import lock_down
+    from touchlog.server import Answers, serving
+    from touchlog.signals import asked_to_stop
+    from touchlog.status import status
+
+    settings.make_data_dir()
+    registry = open_registry(settings.registry_url)
+    with (
+        asked_to_stop() as stop,
+        open_log(settings.log, kafka_options=settings.kafka_options or None) as log,
+        Store.open(settings.store, memory_limit=settings.memory_limit, threads=settings.threads) as store,
+    ):
+        lock_down(store.con)
+        answers = Answers(cursor=store.con.cursor, card=card, status=status)
+        with serving(settings.store, answers, query_timeout=settings.query_timeout), _shown(until_caught_up) as show:
+            projector = Projector(
+                log,
+                store,
+                registry,
+                batch_size=settings.batch_size,
+                compact_after=settings.compact_after,
+                partitions=settings.partitions,
+                on_progress=show,
+            )
+            done = projector.run(until_caught_up=until_caught_up, stop=stop)
+    rate = done.read / done.seconds if done.seconds else 0.0
+    click.echo(
+        f"{done.state}: {done.read:,} records read = {done.applied:,} applied + {done.duplicates:,} duplicates"
+        f" + {done.parked:,} parked, in {done.seconds:.1f} s ({rate:,.0f} records/s); lag {done.lag:,}",
+        err=True,
+    )
+    if done.parked:
+        click.echo('parked records are whole in: touchlog sql "FROM touchlog.dead_letters"', err=True)
+
+
+@contextmanager
+def _shown(until_caught_up: bool) -> Iterator[Callable[["Progress"], None]]:
+    """On a terminal a bar that moves; elsewhere a line a minute."""
+    from touchlog.render import console
+
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield _lines()
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = [TextColumn("{task.description:<11}"), BarColumn(), TextColumn("{task.fields[shown]}")]
+    with Bars(*columns, *([TimeRemainingColumn()] if until_caught_up else []), console=out, transient=True) as bars:
+        task = bars.add_task("starting", total=None, shown="")
+        rate = _Rate()
+
+        def show(progress: "Progress") -> None:
+            said = f"{rate.now(progress):,.0f}/s  {progress.read:,} read  {progress.lag:,} to go"
+            bars.update(
+                task,
+                description=progress.state,
+                completed=progress.read,
+                total=progress.read + progress.lag,
+                shown=said,
+            )
+
+        yield show
+
+
+class _Rate:
+    """Records a second over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def now(self, progress: "Progress") -> float:
+        self._marks.append((progress.seconds, progress.read))
+        while len(self._marks) > 2 and progress.seconds - self._marks[0][0] > 5:
+            self._marks.pop(0)
+        (began, before), (end, read) = self._marks[0], self._marks[-1]
+        return (read - before) / (end - began) if end > began else 0.0
+
+
+def _lines() -> Callable[["Progress"], None]:
+    told = time.monotonic()
+
+    def show(progress: "Progress") -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            told = time.monotonic()
+            click.echo(
+                f"{progress.state}: {progress.read:,} read, {progress.parked:,} parked, lag {progress.lag:,}", err=True
+            )
+
+    return show
