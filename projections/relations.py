@@ -80,7 +80,8 @@ SELECT
     -- What it binds when not the person: the contact point it is about, or the shared one it came through.
     coalesce(said.about, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
         THEN p.kind || ':' || p.value END) AS bound_point,
-    coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id
+    coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id,
+    coalesce(m.customer_id, said.contact_point_id) AS stated_by
 FROM (
     SELECT *, CASE WHEN about IS NOT NULL THEN store.contact_point_id(about) END AS about_id
     FROM (

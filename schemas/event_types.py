@@ -154,7 +154,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "post.mentioned": _CUSTOMER_WRITES,
         "comment.received": _CUSTOMER_WRITES,
         "reply.published": _WE_WRITE,
-        "reaction.added": Meaning(touchpoint=True, customer=True, engagement=2),
+        "reaction.added": Meaning(touchpoint=True, customer=True, engagement=2, item="opened"),
         "reaction.removed": Meaning(customer=True),
         "follow.started": Meaning(touchpoint=True, customer=True),
         "follow.stopped": Meaning(touchpoint=True, customer=True),

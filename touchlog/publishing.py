@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from log.open import open_log
@@ -120,7 +120,6 @@ def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
         TextColumn("{task.fields[shown]}"),
         TimeElapsedColumn(),
         console=console(stderr=True),

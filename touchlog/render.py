@@ -3,14 +3,14 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,8 @@ from touchlog.as_json import plain
 # Control characters move the cursor, and those of bidirectional text hide what is there; a customer may write both.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WIDTH_OF_A_FILE = 4000
+# A column can be folded to this width and still be read.
+_READABLE = 14
 _DAY = 86_400
 # From how many seconds on, the unit's size, its name: no unit is told of less than two, so none is in the singular.
 _UNITS = (
@@ -74,16 +76,39 @@ def as_time(moment: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(sep=" ") + zone
 
 
-def answer_table(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> RenderableType:
-    """An answer as a table: numbers to the right, wide columns folded, nothing cut off."""
-    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-    for column in schema:
-        shown.add_column(
-            Text(harmless(column.name)), justify="right" if _is_number(column.type) else "left", overflow="fold"
-        )
-    for row in rows:
-        shown.add_row(*(cell(value) for value in row))
+def answer(schema: pa.Schema, rows: Iterable[Sequence[Any]], *, width: int) -> RenderableType:
+    """An answer as a table with wide columns folded, or record by record where so many do not fit in `width`.
+
+    Nothing is cut off.
+    """
+    names = [Text(harmless(column.name), style="bold") for column in schema]
+    cells = [[cell(value) for value in row] for row in rows]
+    columns = [list(column) for column in zip(names, *cells, strict=True)]
+    narrowest = sum(min(max(map(_width, column)), _READABLE) for column in columns) + 3 * (len(columns) - 1)
+    if cells and narrowest > width:
+        return Group(*_records(names, cells))
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column, name in zip(schema, names, strict=True):
+        shown.add_column(name, justify="right" if _is_number(column.type) else "left", overflow="fold")
+    for row in cells:
+        shown.add_row(*row)
     return shown
+
+
+def _records(names: Sequence[Text], rows: Iterable[Sequence[Text]]) -> Iterator[RenderableType]:
+    for number, row in enumerate(rows, 1):
+        record = Table.grid(padding=(0, 2))
+        record.add_column(no_wrap=True)
+        record.add_column(overflow="fold")
+        for name, value in zip(names, row, strict=True):
+            record.add_row(name, value)
+        yield Text(f"row {number}", style="dim")
+        yield record
+        yield Text()
+
+
+def _width(text: Text) -> int:
+    return max((line.cell_len for line in text.split("\n")), default=0)
 
 
 def plan(rows: Iterable[Sequence[Any]]) -> RenderableType:

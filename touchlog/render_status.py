@@ -12,7 +12,7 @@ from touchlog.render import count, facts_table
 
 
 def render_status(told: Mapping[str, Any]) -> RenderableType:
-    """`touchlog.status` in plain JSON values, with `running`."""
+    """`touchlog.status` in plain JSON values, with `running`, and `log_answers` when nothing runs."""
     return Group(*_parts(told))
 
 
@@ -23,6 +23,8 @@ def _parts(told: Mapping[str, Any]) -> Iterator[RenderableType]:
     head.append("  ·  ", style="dim").append(
         f"{count(behind)} records behind" if behind else "caught up", style="yellow" if behind else "green"
     )
+    if not told["running"] and not told["log_answers"]:
+        head.append("  ·  ", style="dim").append("as of the last batch: the log does not answer", style="yellow")
     if recent["events_per_second"]:
         head.append("  ·  ", style="dim").append(f"{count(recent['events_per_second'])} records/s")
     yield head

@@ -28,12 +28,12 @@ forbidding AS (
     WHERE NOT allowed AND NOT (stated = 'do_not_contact' AND content_type = 'invoices' AND channel = 'post')
 ),
 preferred AS (
-    SELECT s.customer_id, ct.content_type, s.about_channel AS channel, s.channel AS through, s.occurred_at
+    SELECT s.stated_by AS customer_id, ct.content_type, s.about_channel AS channel, s.channel AS through, s.occurred_at
     FROM statements AS s
     JOIN content_types AS ct ON s.content_type IS NULL OR s.content_type = ct.content_type
     WHERE s.kind = 'prefer' AND s.about_channel IS NOT NULL
     QUALIFY row_number() OVER (
-        PARTITION BY s.customer_id, ct.content_type
+        PARTITION BY s.stated_by, ct.content_type
         ORDER BY s.content_type IS NOT NULL DESC, s.occurred_at DESC, s.event_id DESC
     ) = 1
 ),
@@ -79,7 +79,7 @@ judged AS (
         t.contact_point,
         coalesce(r.delivered, 0) AS delivered,
         coalesce(r.engaged, 0) AS engaged,
-        CASE WHEN r.delivered > 0 THEN round((r.earned + 4096) / (r.possible + 20480), 4) ELSE 0 END AS rate,
+        CASE WHEN r.delivered > 0 THEN ((20000 * (r.earned + 4096) + r.possible + 20480) // (2 * (r.possible + 20480))) / 10000 ELSE 0 END AS rate,
         CASE
             WHEN coalesce(person.stated, point.stated) IS NOT NULL THEN 'legal'
             WHEN t.unreachable_since IS NOT NULL THEN 'unreachable'

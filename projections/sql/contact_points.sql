@@ -8,7 +8,7 @@ SELECT
     min(occurred_at) FILTER (is_self) AS first_seen,
     max(occurred_at) FILTER (is_self) AS last_seen,
     min(assurance) FILTER (is_self) AS assurance,
-    bool_or(normalised) AS normalised,
+    bool_or(normalised) FILTER (is_self) AS normalised,
     count(*) FILTER (channel <> 'identity') AS events,
     max(occurred_at) FILTER (reach = 'good') AS good_at,
     max({'at': occurred_at, 'id': event_id, 'type': type, 'outcome': outcome}) FILTER (reach = 'bad') AS bad
@@ -20,7 +20,7 @@ SELECT
     min(occurred_at) FILTER (role = 'self'),
     max(occurred_at) FILTER (role = 'self'),
     min(assurance) FILTER (role = 'self'),
-    bool_or(normalised),
+    bool_or(normalised) FILTER (role = 'self'),
     0,
     NULL,
     NULL

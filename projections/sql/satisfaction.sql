@@ -24,7 +24,7 @@ SELECT
     count(*) AS answers,
     sum(score)::BIGINT AS score_sum,
     max(scale_max) AS scale_max,
-    round(sum(score) / count(*), 2) AS average,
+    ((200 * sum(score) + count(*)) // (2 * count(*)))::BIGINT / 100 AS average,
     count(*) FILTER (kind = 'nps' AND scale_max = 10 AND score >= 9) AS promoters,
     count(*) FILTER (kind = 'nps' AND scale_max = 10 AND score <= 6) AS detractors,
     CASE WHEN kind = 'nps' THEN round(100 * (promoters - detractors) / answers)::INTEGER END AS nps

@@ -14,9 +14,7 @@ PROOFS_OF_ARRIVAL = ("delivered", "opened", "clicked", "answered", "paid")
 
 
 def items(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
-    """Every event on a channel with a message_ref (or, when it answers one, an answers_ref) belongs to that item,
-    also one that is no step in its life (a reaction, a deferral); an answer belongs only to what it answers.
-    """
+    """Every event on a channel that is a step of an item belongs to it; an answer belongs to what it answers."""
     by_item: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         reference = _reference(entry)
@@ -31,7 +29,7 @@ def items(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
 
 
 def _reference(entry: Entry) -> str | None:
-    if not entry.on_a_channel:
+    if not entry.on_a_channel or entry.meaning.item is None:
         return None
     return entry.event.answers_ref if entry.meaning.item == "answered" else entry.event.message_ref
 

@@ -34,6 +34,8 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     now = now.astimezone(UTC)
     entries = entries_of(events)
     who = identify(entries)
+    # Statements about identity hold no choices, surveys or topics of the customer's.
+    said = [entry for entry in entries if entry.on_a_channel]
     threads = conversation_of_threads(entries)
     shown = histories(entries, threads)
 
@@ -44,9 +46,9 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     rows["contact_points"] = contact_points(entries, who)
     rows["conversations"] = conversations(shown, who)
     rows["response_times"] = response_times(shown)
-    rows["consent"] = consent(entries, who, now)
+    rows["consent"] = consent(said, who, now)
     rows["channel_preference"] = channel_preference(
-        entries, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
+        said, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
     )
     rows["customers"] = customers(
         entries,
@@ -57,6 +59,6 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
         conversations=rows["conversations"],
         preference=rows["channel_preference"],
     )
-    rows["topics"] = topics(entries, who, now)
-    rows["satisfaction"] = satisfaction(entries)
+    rows["topics"] = topics(said, who, now)
+    rows["satisfaction"] = satisfaction(said)
     return rows

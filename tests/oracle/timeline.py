@@ -117,13 +117,14 @@ def _point(point: Any) -> dict[str, Any]:
 
 
 def _statement(statement: Statement) -> dict[str, Any]:
-    return {
+    stated = {
         "kind": text(statement.kind),
         "content_type": text(statement.content_type),
         "channel": text(statement.channel),
         "about": statement.about,
         "until": utc(statement.until),
     }
+    return {name: value for name, value in stated.items() if value is not None}
 
 
 def _survey(survey: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def topics(entries: list[Entry], who: Identity, now: datetime) -> list[dict[str,
     """
     by_topic: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     for entry in entries:
-        topic = (entry.event.topic or "").strip().lower()
+        topic = (entry.event.topic or "").lower().strip(" \t\n\r\v\f")
         if entry.event.direction == "inbound" and topic:
             by_topic[who.customer_of(entry.key), topic].append(entry.at)
     by_customer: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -15,7 +15,7 @@ from rich.console import Console
 from schemas.event_types import EVENT_TYPES
 from tests.touchlog.conftest import ADA
 from touchlog.as_json import dumps, plain
-from touchlog.render import answer_table, as_time, cell, duration, harmless
+from touchlog.render import answer, as_time, cell, duration, harmless
 from touchlog.render_card import _DID, render_card
 from touchlog.render_status import render_status
 
@@ -195,11 +195,23 @@ def test_values_show_plainly(value: Any, shown: str):
 
 def test_wide_columns_fold_and_nothing_is_cut_off():
     schema = pa.schema([("number", pa.int64()), ("text", pa.string())])
-    text = _printed(answer_table(schema, [(1, "word " * 60 + "end"), (None, None)]), 60)
+    text = _printed(answer(schema, [(1, "word " * 60 + "end"), (None, None)], width=60), 60)
     assert text.count("word") == 60
     assert "end" in text
     assert "NULL" in text
+    assert text.splitlines()[0].split() == ["number", "text"]
     assert max(len(line) for line in text.splitlines()) <= 60
+
+
+def test_more_columns_than_fit_are_shown_record_by_record():
+    schema = pa.schema([(f"column_{number}", pa.string()) for number in range(20)])
+    rows = [[f"value {row} of {number}, which is long" for number in range(20)] for row in range(2)]
+    text = _printed(answer(schema, rows, width=80), 80)
+    assert [line.strip() for line in text.splitlines() if line.startswith("row")] == ["row 1", "row 2"]
+    for number in range(20):
+        assert f"value 1 of {number}, which is long" in text
+    assert len(_printed(answer(schema, rows, width=4000), 4000).splitlines()) == 4
+    assert _printed(answer(schema, [], width=80), 800).split()[0] == "column_0"
 
 
 @pytest.mark.parametrize(
@@ -255,5 +267,15 @@ def test_the_status_tells_what_is_behind_and_adds_up():
     assert "interactions.email 1 10 2,510 2,500" in text
     assert "interactions.email other 2 20 20 0" in text
     assert "1 records are parked in touchlog.dead_letters" in text
-    nothing = {**told, "running": False, "lag": [], "lag_total": 0, "batches": {"batches": 0}, "dead_letters": []}
-    assert "nothing was folded yet; type touchlog project" in _printed(render_status(nothing), 120)
+    nothing = {
+        **told,
+        "running": False,
+        "log_answers": False,
+        "lag": [],
+        "lag_total": 0,
+        "batches": {"batches": 0},
+        "dead_letters": [],
+    }
+    said = _printed(render_status(nothing), 120)
+    assert "nothing was folded yet; type touchlog project" in said
+    assert "as of the last batch: the log does not answer" in said

@@ -92,7 +92,8 @@ def _write_json(answer: "pa.RecordBatchReader") -> None:
 
 
 def _print(answer: "pa.RecordBatchReader", limit: int | None) -> None:
-    from touchlog.render import answer_table, console, count, plan
+    from touchlog.render import answer as as_table
+    from touchlog.render import console, count, plan
 
     out = console()
     rows = _rows(answer)
@@ -100,7 +101,7 @@ def _print(answer: "pa.RecordBatchReader", limit: int | None) -> None:
     if answer.schema.names == ["explain_key", "explain_value"]:
         out.print(plan(shown), crop=False)
         return
-    out.print(answer_table(answer.schema, shown))
+    out.print(as_table(answer.schema, shown, width=out.width))
     if next(rows, None) is not None:
         out.print(f"the first {count(len(shown))} rows; for more type --rows N, --csv or --json", style="dim")
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def command(settings: "Settings", as_json: bool) -> None:
     """Show lag, rates, parked records and projections.
 
-    While no projector runs, the lag is told by the log itself, if it answers.
+    While no projector runs, the lag is told by the log itself, if it answers (`log_answers` in JSON).
     """
     from touchlog.client import Reader
 
@@ -48,7 +48,7 @@ def _with_the_logs_ends(told: dict[str, Any], settings: "Settings") -> dict[str,
         with open_log(settings.log, must_exist=True, kafka_options=settings.kafka_options or None) as log:
             begins, ends = log.begin_offsets(TOPICS), log.end_offsets(TOPICS)
     except TouchlogError:
-        return told
+        return {**told, "log_answers": False}
     known = {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in told["lag"]}
     now = datetime.now(UTC)
     lag = [
@@ -62,4 +62,4 @@ def _with_the_logs_ends(told: dict[str, Any], settings: "Settings") -> dict[str,
         }
         for at, end in sorted(ends.items())
     ]
-    return {**told, "lag": lag, "lag_total": sum(int(row["lag"]) for row in lag)}
+    return {**told, "log_answers": True, "lag": lag, "lag_total": sum(int(row["lag"]) for row in lag)}
