@@ -87,6 +87,7 @@ FROM (
     FROM (
         SELECT
             event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
+            true AS explicit,
             rest ->> '$.statement.kind' AS kind,
             rest ->> '$.statement.content_type' AS content_type,
             rest ->> '$.statement.channel' AS about_channel,
@@ -97,6 +98,7 @@ FROM (
         UNION ALL
         SELECT
             event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
+            false,
             CASE WHEN type IN ('message.complained', 'subscription.opted_out') THEN 'opt_out' ELSE 'opt_in' END,
             unnest(CASE WHEN type LIKE 'subscription.%' AND content_type IS NOT NULL
                 THEN [content_type] ELSE ['news', 'offers'] END),
@@ -109,7 +111,7 @@ FROM (
         )
     )
     -- An opt-in counts only when the person made it.
-    WHERE kind <> 'opt_in' OR direction = 'inbound' OR type = 'message.complaint_withdrawn'
+    WHERE kind <> 'opt_in' OR direction = 'inbound' OR (type = 'message.complaint_withdrawn' AND NOT explicit)
 ) AS said
 JOIN points AS p USING (contact_point_id)
 LEFT JOIN members AS m USING (contact_point_id)

@@ -90,6 +90,15 @@ class Store:
             raise
         return store
 
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An empty store that is never written to disk."""
+        con = duckdb.connect(":memory:", config={"threads": 1})
+        con.execute("SET TimeZone = 'UTC'")
+        store = cls(con, Path(":memory:"))
+        store._prepare()
+        return store
+
     def _prepare(self) -> None:
         con = self.con
         con.begin()
@@ -248,6 +257,11 @@ def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    if path.stem in {"store", "touchlog"}:
+        raise ConfigurationError(
+            f"a store's file cannot be called {path.name}: DuckDB would take its name for the schema {path.stem};"
+            " call it views.duckdb"
+        )
     # DuckDB 1.5 deadlocks on a UNION of two queries with joins when it reckons that one build side can keep all threads
     # busy (docs/decisions/0006-duckdb.md). It never reckons so with this many, of which all but a few do not exist.
     config = {**config, "threads": _NOMINAL_THREADS, "external_threads": _NOMINAL_THREADS - threads + 1}

@@ -32,7 +32,9 @@ def records(events: Sequence[Event]) -> RecordBatch:
     return batch
 
 
-def fold(path: Path | str, batches: Sequence[Sequence[Event]], *, compact_after: int = 10**9, columnar: bool = True) -> Store:
+def fold(
+    path: Path | str, batches: Sequence[Sequence[Event]], *, compact_after: int = 10**9, columnar: bool = True
+) -> Store:
     """A new store with the batches folded one after the other; compacted whenever the tail holds `compact_after`."""
     store = Store.open(path)
     folder = Folder(store)

@@ -6,14 +6,27 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from schemas.models import Channel, ContentType
-from touchlog.render import count, duration, one_line
+from touchlog.card_words import (
+    DID,
+    SAYS_ITSELF,
+    SIDES,
+    STATED,
+    STATES,
+    Clock,
+    all_or,
+    reason,
+    shown_key,
+    shown_point,
+    times,
+    words,
+)
+from touchlog.render import count, one_line
 
 WIDEST = 110
 _LABEL = 10
@@ -21,59 +34,12 @@ _KINDS = ("email", "phone", "social", "postal", "account", "visitor", "anonymous
 _NAMES = {"postal": "post", "visitor": "chat", "anonymous": "unnamed"}
 # Nobody reads an id of a browser; how many there are says enough.
 _UNNAMED = {"visitor": ("browser or device", "browsers or devices"), "anonymous": ("contact point", "contact points")}
-_STATES = {
-    "waiting_on_us": ("waiting for us", "bold yellow"),
-    "waiting_on_customer": ("waiting for them", ""),
-    "new": ("new", "bold yellow"),
-}
-_STATED = {
-    "opt_out": "opted out of",
-    "do_not_contact": "not to be contacted about",
-    "pause": "paused",
-}
-_SIDES = {"inbound": "they", "outbound": "we"}
-_SAYS_ITSELF = ("item", "message.received", "message.sent", "dm.received", "dm.sent", "item.posted")
-_DID = {
-    "call.initiated": "called",
-    "callback.attempted": "tried to call back",
-    "callback.requested": "asked to be called back",
-    "comment.received": "commented",
-    "conversation.abandoned": "gave up waiting",
-    "dm.received": "wrote",
-    "dm.sent": "wrote",
-    "follow.started": "began to follow us",
-    "follow.stopped": "stopped following us",
-    "invoice.paid": "paid",
-    "item": "sent",
-    "item.posted": "posted",
-    "item.viewed": "looked at it",
-    "link.clicked": "clicked a link",
-    "message.complained": "complained of spam",
-    "message.complaint_withdrawn": "took the complaint back",
-    "message.received": "wrote",
-    "message.sent": "wrote",
-    "post.mentioned": "mentioned us",
-    "preference.stated": "stated a preference",
-    "reaction.added": "reacted",
-    "reply.published": "replied in public",
-    "reply.received": "replied by post",
-    "review.received": "wrote a review",
-    "subscription.opted_in": "opted in",
-    "subscription.opted_out": "opted out",
-    "survey.answered": "answered a survey",
-    "task.abandoned": "gave up a task",
-    "task.completed": "completed a task",
-    "task.started": "began a task",
-    "visit.recorded": "came to us",
-    "voicemail.left": "left a voicemail",
-}
-
 Row = Mapping[str, Any]
 
 
 def render_card(card: Row, *, zone: ZoneInfo, now: datetime) -> RenderableType:
     """The card (`projections.card` in plain JSON values) at `now`; times are shown in `zone`."""
-    clock = _Clock(zone, now)
+    clock = Clock(zone, now)
     body = Table.grid(padding=(0, 2), pad_edge=False, expand=True)
     body.add_column(style="dim", width=_LABEL, no_wrap=True)
     body.add_column(ratio=1)
@@ -93,40 +59,12 @@ def render_card(card: Row, *, zone: ZoneInfo, now: datetime) -> RenderableType:
     return Padding(Group(*_heading(card, clock), Text(), body), (1, 2), expand=False)
 
 
-class _Clock:
-    """Times as a person says them, seen from now."""
-
-    def __init__(self, zone: ZoneInfo, now: datetime) -> None:
-        self._zone = zone
-        self._now = now
-
-    def at(self, text: str) -> str:
-        """`2 Mar 09:14`, or `2 Mar 2025` when it is another year."""
-        moment = self._local(text)
-        day = self._day(moment)
-        return day if len(day) > len("12 Mar") else f"{day} {moment:%H:%M}"
-
-    def day(self, text: str) -> str:
-        return self._day(self._local(text))
-
-    def since(self, text: str) -> str:
-        """`3 h`: how long ago."""
-        return duration((self._now - datetime.fromisoformat(text)).total_seconds())
-
-    def _local(self, text: str) -> datetime:
-        return datetime.fromisoformat(text).astimezone(self._zone)
-
-    def _day(self, moment: datetime) -> str:
-        year = "" if moment.year == self._now.astimezone(self._zone).year else f" {moment.year}"
-        return f"{moment.day:2} {moment:%b}{year}"
-
-
-def _heading(card: Row, clock: _Clock) -> Iterator[RenderableType]:
+def _heading(card: Row, clock: Clock) -> Iterator[RenderableType]:
     points = _in_order(card["contact_points"])
     known = [point for point in points if point["kind"] not in {"visitor", "anonymous"}] or points
-    name = Text(_shown(known[0]) if known else str(card["customer_id"]), style="bold")
+    name = Text(shown_point(known[0]) if known else str(card["customer_id"]), style="bold")
     for point in known[1:3]:
-        name.append("   ").append(_shown(point), style="not bold")
+        name.append("   ").append(shown_point(point), style="not bold")
     yield name
     if card["first_at"] is not None:
         yield Text(f"since {clock.day(card['first_at']).strip()}, last {clock.since(card['last_at'])} ago")
@@ -141,11 +79,11 @@ def _heading(card: Row, clock: _Clock) -> Iterator[RenderableType]:
         yield used
 
 
-def _conversations(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableType]:
+def _conversations(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
     for number, row in enumerate(rows):
         if number:
             yield Text()
-        state, style = _STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
+        state, style = STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
         head = Text("● ", style=style).append(state, style=style)
         head.append(f" {clock.since(row['state_since'])}", style=style)
         if row["topic"]:
@@ -155,8 +93,8 @@ def _conversations(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableTyp
         facts = [f"opened {clock.at(row['opened_at']).strip()}"] if row["opened_at"] else []
         facts += [f"agent {one_line(row['agent'])}"] if row["agent"] else []
         facts += [one_line(reference) for reference in row["case_refs"] or ()]
-        facts += [f"handed over {_times(row['hand_overs'])}"] if row["hand_overs"] else []
-        facts += [f"reopened {_times(row['reopened'])}"] if row["reopened"] else []
+        facts += [f"handed over {times(row['hand_overs'])}"] if row["hand_overs"] else []
+        facts += [f"reopened {times(row['reopened'])}"] if row["reopened"] else []
         if facts:
             yield Text("  " + "  ·  ".join(facts), style="dim")
         if row["promised_at"]:
@@ -180,14 +118,14 @@ def _preferences(rows: Sequence[Row]) -> list[RenderableType]:
             if any(row["content_type"] == content_type for row in rows):
                 shown.add_row(str(content_type), Text("none", style="red"), Text("no channel is left", style="dim"))
             continue
-        why = Text(_reason(ranked[0]), style="dim")
+        why = Text(reason(ranked[0]), style="dim")
         if len(ranked) > 1:
             why.append("; else " + ", ".join(row["channel"] for row in ranked[1:]))
         shown.add_row(str(content_type), Text(ranked[0]["channel"], style="bold"), why)
     return [shown] if shown.row_count else []
 
 
-def _consent(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableType]:
+def _consent(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
     """One line a statement, however many content types and channels it covers."""
     stated: dict[tuple[Any, ...], tuple[set[str], set[str], Row]] = {}
     for row in rows:
@@ -197,26 +135,26 @@ def _consent(rows: Sequence[Row], clock: _Clock) -> Iterator[RenderableType]:
         channels.add(row["channel"])
     newest_first = sorted(stated.values(), key=lambda item: str(item[2]["since"]), reverse=True)
     for types, channels, row in newest_first:
-        what = _STATED.get(row["stated"], str(row["stated"]).replace("_", " "))
-        line = Text("✗ ", style="red").append(f"{what} {_all_or(types, ContentType, 'everything')}", style="red")
-        line.append(f" on {_all_or(channels, Channel, 'every channel')}", style="red")
+        what = STATED.get(row["stated"], str(row["stated"]).replace("_", " "))
+        line = Text("✗ ", style="red").append(f"{what} {all_or(types, ContentType, 'everything')}", style="red")
+        line.append(f" on {all_or(channels, Channel, 'every channel')}", style="red")
         if row["contact_point"]:
-            line.append(f" at {_value(row['contact_point'])}")
+            line.append(f" at {shown_key(row['contact_point'])}")
         until = f" until {clock.day(row['until']).strip()}" if row["until"] else ""
         line.append(f"{until}  through {row['stated_through']} on {clock.day(row['since']).strip()}", style="dim")
         yield line
 
 
-def _contact_points(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+def _contact_points(rows: Sequence[Row], clock: Clock) -> list[RenderableType]:
     shown = Table.grid(padding=(0, 2))
     shown.add_column(no_wrap=True)
     shown.add_column(overflow="fold")
     unnamed = Counter(point["kind"] for point in rows if point["kind"] in _UNNAMED)
     for point in _in_order([point for point in rows if point["kind"] not in _UNNAMED]):
-        line = Text(_shown(point), style="dim" if point["reachable"] is False else "")
+        line = Text(shown_point(point), style="dim" if point["reachable"] is False else "")
         if point["reachable"] is False:
             since = f" since {clock.day(point['unreachable_since']).strip()}" if point["unreachable_since"] else ""
-            line.append(f"  ✗ unreachable{since}: {_words(point['unreachable_reason'])}", style="not dim red")
+            line.append(f"  ✗ unreachable{since}: {words(point['unreachable_reason'])}", style="not dim red")
         if point["shared"]:
             line.append("  shared with others", style="not dim yellow")
         if point["assurance"] in {"claimed", "inferred"}:
@@ -227,7 +165,7 @@ def _contact_points(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
     return [shown] if rows else []
 
 
-def _topics(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+def _topics(rows: Sequence[Row], clock: Clock) -> list[RenderableType]:
     line = Text()
     for row in sorted(rows, key=lambda row: row["rank"])[:5]:
         if line:
@@ -237,21 +175,21 @@ def _topics(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
     return [line] if line else []
 
 
-def _timeline(rows: Sequence[Row], clock: _Clock) -> list[RenderableType]:
+def _timeline(rows: Sequence[Row], clock: Clock) -> list[RenderableType]:
     shown = Table.grid(padding=(0, 2))
     for style in ("dim", "", "dim"):
         shown.add_column(style=style, no_wrap=True)
     shown.add_column(overflow="fold")
     for row in rows:
-        shown.add_row(clock.at(row["occurred_at"]), row["channel"], _SIDES.get(row["direction"], ""), _touchpoint(row))
+        shown.add_row(clock.at(row["occurred_at"]), row["channel"], SIDES.get(row["direction"], ""), _touchpoint(row))
     return [shown] if rows else []
 
 
 def _touchpoint(row: Row) -> Text:
     """What they or we said, and what it was where that does not say it."""
     said = Text(one_line(row["summary"] or ""))
-    aside = [] if said and row["type"] in _SAYS_ITSELF else [_DID.get(row["type"], _words(row["type"]))]
-    aside += [_words(row["outcome"])] if row["outcome"] else []
+    aside = [] if said and row["type"] in SAYS_ITSELF else [DID.get(row["type"], words(row["type"]))]
+    aside += [words(row["outcome"])] if row["outcome"] else []
     aside += [one_line(row["agent"])] if row["agent"] and row["direction"] == "outbound" else []
     if not said and aside:
         said.append(aside.pop(0))
@@ -277,47 +215,3 @@ def _in_order(points: Sequence[Row]) -> list[Row]:
         return point["reachable"] is False, bool(point["shared"]), place
 
     return sorted(sorted(points, key=lambda point: str(point["last_seen"]), reverse=True), key=importance)
-
-
-def _shown(point: Row) -> str:
-    """As a person would write it: an address in the order of an envelope."""
-    value = one_line(point["value"])
-    if point["kind"] == "postal" and value.count("|") == 3:
-        country, code, city, street = value.split("|")
-        return f"{street.title()}, {code} {city.title()}, {country}"
-    if point["kind"] == "phone":
-        return _spaced(value)
-    return value
-
-
-def _spaced(number: str) -> str:
-    """`+46 70 000 00 01`: as it is read aloud in its country."""
-    try:
-        return format_number(parse(number), PhoneNumberFormat.INTERNATIONAL)
-    except NumberParseException:
-        return number
-
-
-def _value(key: str) -> str:
-    kind, _, value = key.partition(":")
-    return _shown({"kind": kind, "value": value})
-
-
-def _reason(row: Row) -> str:
-    """`email for news: opened 6 of 8` without what stands beside it anyway."""
-    return one_line(row["reason"].removeprefix(f"{row['channel']} for {row['content_type']}: "))
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
-
-
-def _words(name: str | None) -> str:
-    return one_line((name or "").replace(".", " ").replace("_", " "))
-
-
-def _all_or(found: set[str], known: type[Channel] | type[ContentType], everything: str) -> str:
-    names = [str(one) for one in known if one in found]
-    return (
-        everything if len(names) == len(list(known)) else " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    )

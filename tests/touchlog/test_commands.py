@@ -225,7 +225,7 @@ def test_readers_are_answered_while_the_projector_folds_what_comes():
 
         second = run("project")
         assert second.exit_code == 3
-        assert "another process has" in second.stderr
+        assert f"a projector is running already (process {process.pid})" in second.stderr
 
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
@@ -251,6 +251,23 @@ def test_ctrl_c_stops_the_projector_cleanly():
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
         assert said.startswith(b"stopped: ")
+
+
+def test_a_projector_waits_for_a_reader_that_has_the_file():
+    run("project", "--until-caught-up")
+    reading = (
+        "import sys, time; from projections.store import open_readonly as o; c = o(sys.argv[1]); print(flush=True); "
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reading + "time.sleep(2)", str(STORE)], stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        assert run("sql", "SELECT 1").exit_code == 0
+        began = time.monotonic()
+        done = run("project", "--until-caught-up")
+    assert done.exit_code == 0, done.stderr
+    assert time.monotonic() - began > 0.5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

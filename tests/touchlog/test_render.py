@@ -15,8 +15,9 @@ from rich.console import Console
 from schemas.event_types import EVENT_TYPES
 from tests.touchlog.conftest import ADA
 from touchlog.as_json import dumps, plain
+from touchlog.card_words import DID
 from touchlog.render import answer, as_time, cell, duration, harmless
-from touchlog.render_card import _DID, render_card
+from touchlog.render_card import render_card
 from touchlog.render_status import render_status
 
 NOW = datetime(2026, 3, 12, 11, 30, tzinfo=UTC)
@@ -168,7 +169,7 @@ def test_nothing_from_a_customer_reaches_the_terminal_as_control():
 
 def test_every_word_for_a_touchpoint_is_of_a_type_that_there_is():
     known = {kind for types in EVENT_TYPES.values() for kind in types} | {"item"}
-    assert set(_DID) <= known
+    assert set(DID) <= known
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from touchlog.status import status
 
 ReaderOf = Callable[..., Reader]
 
+ROOT = Path(__file__).parents[2]
 HOLD_AND_SERVE = """
 import sys
 from pathlib import Path
@@ -276,6 +277,29 @@ def test_a_projector_that_holds_the_store_and_is_about_to_answer_is_waited_for(
         reader_of(store, open_store=busy).sql("SELECT 1 AS n")
 
 
+def test_stopping_does_not_wait_for_a_long_query(store: Path, answers: Answers, reader_of: ReaderOf):
+    slow = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 1"
+    with ThreadPoolExecutor(1) as pool:
+        with serving(store, answers, query_timeout=60):
+            reader = reader_of(store, timeout_s=60, open_store=_never)
+            asked = pool.submit(reader.sql, slow)
+            time.sleep(0.5)
+            stopping = time.monotonic()
+        assert time.monotonic() - stopping < 3
+        with pytest.raises(QueryRefused, match="the projector is stopping; type the command again"):
+            asked.result()
+
+
+def test_an_error_of_the_projector_itself_is_not_the_servers(store: Path, answers: Answers):
+    with pytest.raises(OSError, match="of its own"), serving(store, answers, query_timeout=5):
+        raise OSError("of its own")
+    with (
+        pytest.raises(ConfigurationError, match="put the store elsewhere with --store"),
+        serving(store.parent / "nowhere" / "views.duckdb", answers, query_timeout=5),
+    ):
+        pass
+
+
 def test_no_store_is_said_with_what_to_type(tmp_path: Path, reader_of: ReaderOf):
     with pytest.raises(ConfigurationError, match=r"no store at .*type: touchlog project"):
         reader_of(tmp_path / "none.duckdb").sql("SELECT 1")
@@ -315,7 +339,7 @@ def _client(store: Path) -> httpx.Client:
 def _projector(store: Path) -> subprocess.Popen[bytes]:
     """A process of its own that holds the store and answers its readers until its input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD_AND_SERVE, str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLD_AND_SERVE, str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

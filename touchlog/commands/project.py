@@ -11,6 +11,7 @@ from touchlog.options import Command, with_settings
 
 if TYPE_CHECKING:
     from consumers.projector import Progress
+    from projections.store import Store
     from touchlog.settings import Settings
 
 _EPILOG = """\b
@@ -22,6 +23,8 @@ Stopping it (Ctrl-C, SIGTERM) commits what is done and leaves cleanly; killing i
 start goes on after the last commit. Meanwhile touchlog customer, sql and status answer from any other process."""
 
 _TELL_EVERY_S = 60.0
+_WAIT_FOR_READERS_S = 10.0
+_PAUSE_S = 0.2
 
 
 @click.command(cls=Command, epilog=_EPILOG)
@@ -34,7 +37,6 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
     from consumers.projector import Projector
     from log.open import open_log
     from projections.card import card
-    from projections.store import Store
     from schemas.registry import open_registry
     from touchlog.guard import lock_down
     from touchlog.server import Answers, serving
@@ -46,7 +48,7 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
     with (
         asked_to_stop() as stop,
         open_log(settings.log, kafka_options=settings.kafka_options or None) as log,
-        Store.open(settings.store, memory_limit=settings.memory_limit, threads=settings.threads) as store,
+        _opened(settings) as store,
     ):
         lock_down(store.con)
         answers = Answers(cursor=store.con.cursor, card=card, status=status)
@@ -69,6 +71,27 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
     )
     if done.parked:
         click.echo('parked records are whole in: touchlog sql "FROM touchlog.dead_letters"', err=True)
+
+
+def _opened(settings: "Settings") -> "Store":
+    """The store for writing; a reader that has the file open is waited for, another projector is not."""
+    from projections.store import Store
+    from schemas.errors import StoreBusy
+    from touchlog.reader_file import read_live
+
+    deadline = time.monotonic() + _WAIT_FOR_READERS_S
+    while True:
+        try:
+            return Store.open(settings.store, memory_limit=settings.memory_limit, threads=settings.threads)
+        except StoreBusy:
+            running = read_live(settings.store)
+            if running is not None:
+                raise StoreBusy(
+                    f"a projector is running already (process {running.pid}); stop it, or name another --store"
+                ) from None
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 @contextmanager

@@ -1,0 +1,179 @@
+"""What readers can ask over HTTP. Each request carries the token of the reader file.
+
+    POST /sql       {"sql", "parameters", "timeout", "max_rows"} -> an Arrow IPC stream
+    GET  /customer  ?contact=KEY (several: the first that is known) -> the card as JSON, or null
+    GET  /status    -> JSON
+
+An error comes as JSON {"error": class, "message", "exit_code"}. An answer is complete, and its snapshot given up,
+before the first byte is sent: a slow client holds nothing.
+"""
+
+import hmac
+import json
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import anyio
+import anyio.to_thread
+import duckdb
+import pyarrow as pa
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from schemas.errors import ConfigurationError, QueryRefused, RetryLater, StoreError, TouchlogError
+from touchlog import guard
+from touchlog.as_json import dumps
+from touchlog.contact import Card, find_card
+from touchlog.status import Status
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+READERS = 4
+"""Queries that run at the same time; two of them cost the fold about a quarter of its speed."""
+
+LONGEST_BODY = 1 << 20
+_IN_MEMORY = 16 << 20
+_LARGEST_ANSWER = 2 << 30
+_CHUNK = 1 << 18
+_GRACE_SECONDS = 5.0
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What the server needs of its process: a new cursor for a reader, and how cards and the status are made."""
+
+    cursor: Callable[[], duckdb.DuckDBPyConnection]
+    card: Card
+    status: Status
+
+
+def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: int = READERS) -> Starlette:
+    """The application alone; `query_timeout` seconds is the most that a reader's query gets."""
+    limiter = anyio.CapacityLimiter(readers)
+
+    async def in_thread(work: Callable[..., Response], *arguments: Any, seconds: float) -> Response:
+        try:
+            with anyio.fail_after(seconds + _GRACE_SECONDS):
+                return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=limiter)
+        except TimeoutError:
+            raise QueryRefused("no answer in time: other readers' queries are running; try again later") from None
+
+    async def sql(request: Request) -> Response:
+        asked = await _asked(request, query_timeout)
+        return await in_thread(_sql, answers, asked, seconds=asked.timeout)
+
+    async def customer(request: Request) -> Response:
+        keys = request.query_params.getlist("contact")
+        return await in_thread(_customer, answers, keys, query_timeout, seconds=query_timeout)
+
+    async def status(_: Request) -> Response:
+        return await in_thread(_status, answers, query_timeout, seconds=query_timeout)
+
+    return Starlette(
+        routes=[
+            Route("/sql", _known_only(token, sql), methods=["POST"]),
+            Route("/customer", _known_only(token, customer), methods=["GET"]),
+            Route("/status", _known_only(token, status), methods=["GET"]),
+        ]
+    )
+
+
+def _known_only(token: str, endpoint: Endpoint) -> Endpoint:
+    """Nothing is read of a request without the token; every error becomes one that the client can raise."""
+    expected = f"Bearer {token}".encode()
+
+    async def answer(request: Request) -> Response:
+        given = request.headers.get("authorization", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, expected):
+            return _problem(ConfigurationError("the token is not this store's; type the command again"), 401)
+        try:
+            return await endpoint(request)
+        except TouchlogError as error:
+            return _problem(error, 503 if isinstance(error, RetryLater) else 400)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as error:
+            # Its text could hold data; the class says enough to look for it.
+            return _problem(StoreError(f"the projector could not answer: {type(error).__name__}"), 500)
+
+    return answer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Query:
+    sql: str
+    parameters: Sequence[Any] | Mapping[str, Any]
+    timeout: float
+    max_rows: int | None
+
+
+async def _asked(request: Request, query_timeout: float) -> _Query:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise QueryRefused(f"the request is larger than {LONGEST_BODY} bytes")
+    try:
+        given = json.loads(body)
+        sql, parameters = given["sql"], given.get("parameters") or ()
+        timeout = float(given.get("timeout") or query_timeout)
+        max_rows = None if given.get("max_rows") is None else int(given["max_rows"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise QueryRefused('a query is sent as JSON: {"sql": "SELECT …", "parameters": []}') from None
+    if not isinstance(sql, str) or not isinstance(parameters, list | dict | tuple) or not 0 < timeout < float("inf"):
+        raise QueryRefused('a query is sent as JSON: {"sql": "SELECT …", "parameters": []}')
+    return _Query(sql=sql, parameters=parameters, timeout=min(timeout, query_timeout), max_rows=max_rows)
+
+
+def _sql(answers: Answers, asked: _Query) -> Response:
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (sent after this returns)
+    try:
+        with (
+            closing(answers.cursor()) as con,
+            guard.stream(
+                con, asked.sql, parameters=asked.parameters, timeout_s=asked.timeout, max_rows=asked.max_rows
+            ) as reader,
+            pa.ipc.new_stream(pa.PythonFile(file, mode="w"), reader.schema) as out,
+        ):
+            for batch in reader:
+                out.write_batch(batch)
+                if file.tell() > _LARGEST_ANSWER:
+                    raise QueryRefused(f"the answer is larger than {_LARGEST_ANSWER >> 30} GB; narrow it with WHERE")
+        length = file.tell()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return StreamingResponse(_chunks(file), media_type=ARROW_STREAM, headers={"Content-Length": str(length)})
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _customer(answers: Answers, keys: Sequence[str], seconds: float) -> Response:
+    with closing(answers.cursor()) as con, guard.limited(con, seconds):
+        return _json(find_card(con, keys, datetime.now(UTC), answers.card))
+
+
+def _status(answers: Answers, seconds: float) -> Response:
+    with closing(answers.cursor()) as con, guard.limited(con, seconds):
+        return _json(answers.status(con))
+
+
+def _json(content: Any) -> Response:
+    return Response(dumps(content), media_type="application/json")
+
+
+def _problem(error: TouchlogError, status_code: int) -> Response:
+    content = {"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+    return JSONResponse(content, status_code)
