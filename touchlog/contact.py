@@ -53,7 +53,18 @@ def contact_keys(text: str, *, region: str) -> list[str]:
 
 
 def find_card(con: duckdb.DuckDBPyConnection, keys: Sequence[str], now: datetime, card: Card) -> dict[str, Any] | None:
-    """The card of the first key that is known, or None. Raises ConfigurationError when a handle is several people's."""
+    """The card of the first key that is known, or None, all of it from one snapshot.
+
+    Raises ConfigurationError when a handle is several people's.
+    """
+    con.execute("BEGIN TRANSACTION READ ONLY")
+    try:
+        return _first(con, keys, now, card)
+    finally:
+        con.execute("ROLLBACK")
+
+
+def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], now: datetime, card: Card) -> dict[str, Any] | None:
     for key in keys:
         known: str | None = key
         if key.startswith(CUSTOMER):

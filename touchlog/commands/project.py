@@ -36,7 +36,7 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
     """Fold the log into the views until stopped."""
     from consumers.projector import Projector
     from log.open import open_log
-    from projections.card import card
+    from projections.card import Cards
     from schemas.registry import open_registry
     from touchlog.guard import lock_down
     from touchlog.server import Answers, serving
@@ -51,7 +51,7 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
         _opened(settings) as store,
     ):
         lock_down(store.con)
-        answers = Answers(cursor=store.con.cursor, card=card, status=status)
+        answers = Answers(cursor=store.con.cursor, card=Cards().card, status=status)
         with serving(settings.store, answers, query_timeout=settings.query_timeout), _shown(until_caught_up) as show:
             projector = Projector(
                 log,

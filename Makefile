@@ -1,0 +1,45 @@
+# The README's two commands are `make demo` and `make test`. Each makes the virtual environment if there is none.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest
+
+.PHONY: demo test test-kafka lint format bench lock clean
+
+demo: $(VENV)/.installed
+	$(BIN)/touchlog demo
+
+# Everything that needs Python alone, and the Kafka tests on the best broker there is (tests/kafka/README.md).
+test: $(VENV)/.installed
+	$(PYTEST) -m "not broker and not registry and not slow"
+
+# Insists on a real Apache Kafka and a real registry: Docker, or Java 17 and Maven.
+test-kafka: $(VENV)/.installed
+	TOUCHLOG_TEST_KAFKA=real $(PYTEST) -m "kafka or broker or registry"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m tests.benchmarks.throughput
+
+# Pin what is installed now; pyproject.toml has the bounds.
+lock: $(VENV)/.installed
+	$(BIN)/pip freeze --exclude-editable | grep -viE '^(pip|setuptools|py-spy)==' > constraints.txt
+
+clean:
+	rm -rf $(VENV) touchlog-demo touchlog-data
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "touchlog needs Python 3.11 or newer; type: make PYTHON=python3.12 demo"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
