@@ -16,6 +16,7 @@ Mask = npt.NDArray[np.bool_]
 _OUR_STEPS = [layout.ITEM[1].index(step) for step in OUR_STEPS]
 _SEEN_STEPS = [layout.ITEM[1].index(step) for step in ("opened", "clicked")]
 _ANSWERED = layout.ITEM[1].index("answered")
+_BAD = layout.REACH[1].index("bad")
 
 
 def packed(meaning: Meaning) -> int:
@@ -72,7 +73,9 @@ def conclude(bits: Ints, column: "Columns") -> Ints:
     bits = _cleared(bits, automatic & inbound, layout.OPENS)
 
     ours = np.isin(_field(bits, layout.ITEM), _OUR_STEPS)
+    bad = _field(bits, layout.REACH) == _BAD
     bits = _cleared(bits, inbound & ours, _mask(layout.ITEM) | _ENGAGEMENT)
+    bits = _cleared(bits, inbound & ours & bad, _mask(layout.REACH))
 
     unprompted = (_field(bits, layout.ITEM) == _ANSWERED) & ~column.some_text("answers_ref")
     bits = _cleared(bits, unprompted, _mask(layout.ITEM) | _ENGAGEMENT)

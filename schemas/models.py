@@ -17,6 +17,11 @@ EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 
 
+def plausible(occurred_at: datetime, observed_at: datetime) -> bool:
+    """Whether something can have happened then: not before 1995, not over a day after it was seen."""
+    return occurred_at >= EARLIEST and occurred_at - observed_at <= CLOCK_TOLERANCE
+
+
 class Kind(StrEnum):
     """Kinds of contact point, the strongest identification first. `anonymous` is nobody's identity."""
 
@@ -139,12 +144,12 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False, validate_default=False)
 
 
-def _well_formed(value: str) -> str:
-    """A lone surrogate (half of a broken emoji) cannot be written as UTF-8; NUL ends strings elsewhere."""
+def well_formed(value: str) -> str:
+    """Text that can be written as UTF-8 anywhere: half an emoji becomes `?`; NUL, which ends strings elsewhere, goes."""
     return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 
-Text = Annotated[str, AfterValidator(_well_formed)]
+Text = Annotated[str, AfterValidator(well_formed)]
 NonEmptyText = Annotated[Text, Field(min_length=1)]
 
 
@@ -229,7 +234,7 @@ class Event(Record):
 
     @model_validator(mode="after")
     def _time_is_plausible(self) -> Self:
-        if not EARLIEST <= self.occurred_at <= self.observed_at + CLOCK_TOLERANCE:
+        if not plausible(self.occurred_at, self.observed_at):
             raise ValueError(
                 "occurred_at: before 1995 or over a day after observed_at; build events with schemas.event"
             )

@@ -30,6 +30,7 @@ from touchlog.render import count, one_line
 
 WIDEST = 110
 _LABEL = 10
+_MOST_OPEN = 5
 _KINDS = ("email", "phone", "social", "postal", "account", "visitor", "anonymous")
 _NAMES = {"postal": "post", "visitor": "chat", "anonymous": "unnamed"}
 # Nobody reads an id of a browser; how many there are says enough.
@@ -80,7 +81,7 @@ def _heading(card: Row, clock: Clock) -> Iterator[RenderableType]:
 
 
 def _conversations(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows[:_MOST_OPEN]):
         if number:
             yield Text()
         state, style = STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
@@ -102,6 +103,9 @@ def _conversations(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType
         for side, name in (("they", "last_customer_summary"), ("we  ", "last_answer_summary")):
             if row[name]:
                 yield _hanging(Text(f"  {side}  ", style="dim"), Text(one_line(row[name])))
+
+    if len(rows) > _MOST_OPEN:
+        yield Text(f"and {len(rows) - _MOST_OPEN} older ones", style="dim")
 
 
 def _preferences(rows: Sequence[Row]) -> list[RenderableType]:

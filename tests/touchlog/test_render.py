@@ -148,6 +148,12 @@ def test_a_card_of_somebody_hardly_known_has_no_empty_headings():
     assert words == ["C-17", "reach", "account", "C-17", "customer", ADA, "·", "times", "in", "Europe/Stockholm"]
 
 
+def test_of_many_open_conversations_the_newest_are_told_and_the_rest_counted():
+    text = _card({**CARD, "conversations": [_conversation() for _ in range(12)]})
+    assert text.count("● new 3 h") == 5
+    assert "and 7 older ones" in text
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 240])
 def test_the_card_keeps_to_the_width_and_loses_nothing(width: int):
     text = _card(CARD, width)

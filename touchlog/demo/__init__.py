@@ -1,0 +1,1 @@
+"""The demo: invented people's payloads in the vendors' own formats, and the run that publishes, folds and asks."""
