@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import combinations
 
 import numpy as np
@@ -30,11 +31,12 @@ _TYPES = {channel: TypeTable(channel) for channel in EVENT_TYPES}
 _OWN = {name: [f for f in model.model_fields if f not in Event.model_fields] for name, model in EVENT_MODELS.items()}
 _OUTCOMES = ("bounce_class", "answered_by", "delivery_basis", "return_reason", "disposition")
 _AS_THEY_ARE = (
-    *("direction", "content_type", "author", "topic", "agent", "source"),
+    *("direction", "content_type", "purpose", "author", "topic", "agent", "source"),
     *("conversation_ref", "message_ref", "answers_ref", "summary"),
 )
 _EARLIEST = micros(EARLIEST_TIME)
 _LATEST = 7_258_118_400_000_000  # 2200-01-01, beyond which DuckDB and people lose count
+_FIRST_YEAR, _LAST_YEAR = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 _STATEMENTS = {"link.asserted": "asserted", "link.retracted": "retracted", "link.forbidden": "forbidden"}
 
 
@@ -88,13 +90,35 @@ def _broken(batch: pa.RecordBatch, valid_id: Mask) -> Iterator[tuple[Mask, str]]
     for name in ("occurred_at", "observed_at"):
         times = _micros(batch.column(name))
         yield (times < _EARLIEST) | (times > _LATEST), f"{name}: not between 1995 and 2200"
+    column = Columns(batch)
+    for name, times in _moments(column):
+        known = pc.fill_null(times, 0).to_numpy()
+        yield (known < _FIRST_YEAR) | (known > _LAST_YEAR), f"{name}: not between the years 1 and 9999"
     points = batch.column("contact_points")
-    lengths = pc.list_value_length(points).to_numpy()
-    yield lengths == 0, "contact_points: empty"
-    empty = pc.equal(pc.struct_field(points.flatten(), "value"), "").to_numpy(zero_copy_only=False)
-    wrong = np.zeros(len(lengths), bool)
-    wrong[np.repeat(np.arange(len(lengths)), lengths)[empty]] = True
-    yield wrong, "contact_points.value: empty"
+    yield pc.list_value_length(points).to_numpy() == 0, "contact_points: empty"
+    yield _holds_empty(points, pc.struct_field(points.flatten(), "value")), "contact_points.value: empty"
+    for name in ("source", "conversation_ref", "message_ref", "answers_ref"):
+        yield column.equal(name, [""]), f"{name}: empty"
+    if "case_refs" in column:
+        refs = column.get("case_refs", pa.list_(pa.string()))
+        yield _holds_empty(refs, refs.flatten()), "case_refs: an empty one"
+
+
+def _moments(column: Columns) -> Iterator[tuple[str, pa.Array]]:
+    """The times that an event may name beside its own, as microseconds."""
+    for name in ("read_up_to", "promised_at"):
+        if name in column:
+            yield name, column.get(name, pa.int64()).cast(pa.int64())
+    if "statement" in column:
+        yield "statement.until", pc.struct_field(column.get("statement", pa.null()), "until").cast(pa.int64())
+
+
+def _holds_empty(lists: pa.Array, texts: pa.Array) -> Mask:
+    """Which lists hold an empty text; `texts` are those of all lists, one after the other."""
+    lengths = pc.list_value_length(lists).to_numpy()
+    wrong = np.zeros(len(lists), bool)
+    wrong[np.repeat(np.arange(len(lists)), lengths)[pc.equal(texts, "").to_numpy(zero_copy_only=False)]] = True
+    return wrong
 
 
 def _columns(channel: str, batch: pa.RecordBatch, places: Sequence[int], ids: Ids) -> GroupColumns:
@@ -110,6 +134,7 @@ def _columns(channel: str, batch: pa.RecordBatch, places: Sequence[int], ids: Id
         if name in column:
             bits |= flag * batch.column(name).is_valid().to_numpy(zero_copy_only=False)
 
+    bits[list(case_refs)] |= layout.CASES
     threads, case_rows, case_names, edges = _threads(channel, column, case_refs)
     text = pa.string()
     columns = {
@@ -282,7 +307,7 @@ def _rest(channel: str, column: Columns, points: _Points) -> pa.Array:
         "contact_points": points.json(),
         **{
             name: json_text.of(column.get(name, text))
-            for name in ("source_event_id", "read_up_to", "purpose", "machine", "promised_at", "statement", "survey")
+            for name in ("source_event_id", "read_up_to", "machine", "promised_at", "statement", "survey")
             if name in column
         },
         "details": json_text.obj(own, count),

@@ -22,6 +22,8 @@ from schemas.topics import stream_of
 
 GUID_HEADER = "__value_schema_id"
 _PREFIX = 5
+_NEEDED = ("event_id", "type", "occurred_at", "observed_at", "source", "direction", "contact_points")
+"""Fields without which a record is no event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +51,28 @@ class WriterSchema:
 
     def __init__(self, text: str, channel: str) -> None:
         self.text = text
-        described = json.loads(text)
-        if described.get("type") != "record" or not str(described.get("namespace", "")).endswith(f".{channel}"):
+        try:
+            described = json.loads(text)
+        except ValueError:
+            described = None
+        if (
+            not isinstance(described, dict)
+            or described.get("type") != "record"
+            or not str(described.get("namespace", "")).endswith(f".{channel}")
+        ):
             raise UnknownSchema(f"the schema is not one of channel {channel}")
+        lacking = [name for name in _NEEDED if name not in self._field_names()]
+        if lacking:
+            raise UnknownSchema(f"the schema is not one of channel {channel}: it lacks {', '.join(lacking)}")
+
+    def _field_names(self) -> Set[str]:
+        try:
+            return set(self.arrow.names)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:
+            # A panic in Rust is a BaseException of its own.
+            raise UnknownSchema(f"the schema cannot be read as Avro: {type(error).__name__}") from None
 
     @cached_property
     def plain(self) -> str:
@@ -84,7 +105,26 @@ class WriterSchema:
                 good.append(place)
             except DeadLetter as error:
                 bad[place] = error
+        try:
+            return good, pa.RecordBatch.from_pylist(records, schema=self.arrow), bad
+        except (pa.ArrowException, OverflowError):
+            # A number that is longer than its type, which Python does not mind.
+            fits = [self._fits(record) for record in records]
+        bad |= {
+            place: UndecodableRecord("not a datum of its schema: a number out of range")
+            for place, fit in zip(good, fits, strict=True)
+            if not fit
+        }
+        good = [place for place, fit in zip(good, fits, strict=True) if fit]
+        records = [record for record, fit in zip(records, fits, strict=True) if fit]
         return good, pa.RecordBatch.from_pylist(records, schema=self.arrow), bad
+
+    def _fits(self, record: dict[str, Any]) -> bool:
+        try:
+            pa.RecordBatch.from_pylist([record], schema=self.arrow)
+        except (pa.ArrowException, OverflowError):
+            return False
+        return True
 
 
 class Decoder:

@@ -23,6 +23,7 @@ from projections.identity_rules import LIMITS
 from projections.store import Store
 from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id
+from schemas.errors import OffsetConflict
 
 Link = tuple[str, str]
 _NEVER = np.iinfo(np.int64).max
@@ -41,9 +42,12 @@ _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
         SELECT thread_id, occurred_at FROM store.rows WHERE thread_id IS NOT NULL
         UNION ALL
-        SELECT store.contact_point_id('case:' || unnest(from_json(rest -> '$.case_refs', '["VARCHAR"]'))), occurred_at
-        FROM store.events
-        WHERE (rest -> '$.case_refs') IS NOT NULL
+        SELECT store.contact_point_id('case:' || case_ref), occurred_at
+        FROM (
+            SELECT unnest(from_json(rest -> '$.case_refs', '["VARCHAR"]')) AS case_ref, occurred_at
+            FROM store.events
+            WHERE has_cases AND channel <> 'identity'
+        )
     ) GROUP BY thread_id
 """
 _STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
@@ -94,10 +98,12 @@ class Folder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._stale = True
         self.reload()
 
     def reload(self) -> None:
         """Read every cache again from the store's rows."""
+        self._stale = True
         con = self._store.con
         self.positions = self._store.positions()
         self.batch = self._store.batch
@@ -116,6 +122,19 @@ class Folder:
         edges = con.execute("SELECT DISTINCT thread, case_ref FROM store.edges").fetchall()
         self._threads.components.apply(linked=edges, first_seen=self._threads.first_seen)
         self._edges: set[Link] = set(edges)
+        self._stale = False
+
+    def begin(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
+        """Note where partitions that are new to the store begin: what retention takes before their first record is
+        folded is missed then, as it would be later. Raises OffsetConflict."""
+        if not begins:
+            return
+        with self._store.transaction():
+            if self._store.positions() != self.positions:
+                raise OffsetConflict("another projector moved this store's offsets; stop one of the two")
+            rows = [(*at, offset, ends.get(at)) for at, offset in begins.items()]
+            self._store.insert_rows("offsets", rows, self.batch)
+        self.positions = {**self.positions, **begins}
 
     def _first_seen(self, sql: str) -> SeenIds:
         rows = self._store.con.execute(sql).to_arrow_table()
@@ -124,8 +143,10 @@ class Folder:
     def fold(self, prepared: Prepared, *, ends: Mapping[TopicPartition, int] | None = None) -> Folded:
         """Fold one batch and commit it. Either all of it is in the store, with its offsets, or nothing.
 
-        Raises what the store raises; the caches are read again before the error goes on.
+        Raises what the store raises; the caches are read again before the next batch.
         """
+        if self._stale:
+            self.reload()
         started = datetime.now(UTC)
         fresh = self._fresh(prepared.ids)
         folded = Folded(
@@ -154,7 +175,7 @@ class Folder:
                 counts = (folded.read, folded.applied, folded.duplicates, folded.parked)
                 self._store.insert_rows("batches", [(now, *counts, seconds)], batch)
         except BaseException:
-            self.reload()
+            self._stale = True
             raise
         self.batch = batch
         self.positions = {**self.positions, **moved}

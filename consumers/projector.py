@@ -19,7 +19,7 @@ from consumers.prepare import Prepared, Preparer
 from log.log import Log, TopicPartition
 from projections.compaction import Compaction
 from projections.store import Store
-from schemas.errors import OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated
+from schemas.errors import LogError, OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated
 from schemas.registry import Registry
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 
@@ -55,41 +55,48 @@ class Projector:
         batch_size: int = 10_000,
         compact_after: int = 300_000,
         partitions: int = DEFAULT_PARTITIONS,
+        new_partitions_every: float = _NEW_PARTITIONS_EVERY_S,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """`compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here."""
+        """`compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here;
+        `new_partitions_every`: seconds between looks for partitions that somebody added."""
         self._log = log
         self._store = store
         self._registry = registry
         self._batch_size = batch_size
         self._partitions = partitions
+        self._new_partitions_every = new_partitions_every
         self._on_progress = on_progress
         self._folder = Folder(store)
         self._compaction = Compaction(store, after=compact_after)
         self._progress = Progress()
+        self._ends: Mapping[TopicPartition, int] = {}
 
     def run(self, *, until_caught_up: bool = False, stop: Callable[[], bool] = lambda: False) -> Progress:
         """Fold until told to stop, or until every partition has reached its end as it was at the start.
 
-        Raises TopicRecreated, RetentionLost, OffsetBeyondEnd when the log is not the one that was folded,
+        Raises LogError (TopicRecreated, RetentionLost, OffsetBeyondEnd) when the log is not the one that was folded,
         OffsetConflict when somebody else wrote the store, StoreFull, and what the log raises for good.
         """
         started = time.monotonic()
-        self._log.create_topics(TOPICS, self._partitions)
         self._check_topics()
-        goal = self._log.end_offsets(TOPICS) if until_caught_up else None
+        self._ends = self._log.end_offsets(TOPICS)
+        goal = self._ends if until_caught_up else None
         # What is alive now stays: a full collection every few batches costs more than it frees.
         gc.collect()
         gc.freeze()
-        while not stop():
-            ahead = ReadAhead(
-                self._log, self._start_positions(), Preparer(Decoder(self._registry)), batch_size=self._batch_size
-            )
-            with ahead.running():
-                if self._follow(ahead, goal, stop, started):
-                    break
+        try:
+            while not stop():
+                ahead = ReadAhead(
+                    self._log, self._start_positions(), Preparer(Decoder(self._registry)), batch_size=self._batch_size
+                )
+                with ahead.running():
+                    if self._follow(ahead, goal, stop, started):
+                        break
+        finally:
+            gc.unfreeze()
         self._finish()
-        return self._report(started, {}, goal, "caught up" if goal is not None else "stopped")
+        return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
 
     def _follow(
         self,
@@ -101,7 +108,7 @@ class Projector:
         """Fold what comes; True when done, False when the log has new partitions to read."""
         looked = time.monotonic()
         while not stop():
-            if goal is not None and all(self._folder.positions.get(at, 0) >= end for at, end in goal.items()):
+            if self._reached(goal):
                 return True
             prepared = ahead.take(0 if self._compaction.running else _TAKE_S)
             if prepared is not None:
@@ -113,12 +120,17 @@ class Projector:
             state = "folding" if prepared is not None else "compacting" if worked else "idle"
             if ahead.waiting_for:
                 state = f"waiting for {ahead.waiting_for}"
-            self._report(started, ahead.ends, goal, state)
-            if time.monotonic() - looked > _NEW_PARTITIONS_EVERY_S:
+            self._ends = ahead.ends or self._ends
+            self._report(started, goal, state)
+            if time.monotonic() - looked > self._new_partitions_every:
                 looked = time.monotonic()
-                if any(at not in self._reading for at in ahead.ends):
+                if any(at not in self._folder.positions for at in ahead.ends):
                     return False
         return True
+
+    def _reached(self, goal: Mapping[TopicPartition, int] | None) -> bool:
+        positions = self._folder.positions
+        return goal is not None and all(positions.get(at, 0) >= end for at, end in goal.items())
 
     def _fold(self, prepared: Prepared, ends: Mapping[TopicPartition, int]) -> Folded:
         """Fold a batch; records that the store refuses are found and parked, and the rest goes on."""
@@ -151,18 +163,23 @@ class Projector:
                 raise OffsetBeyondEnd(
                     f"{where}: the store is at offset {offset}, the log ends at {ends[at]}; is this the right --log?"
                 )
-        self._reading = {at: stored.get(at, begin) for at, begin in begins.items()}
-        return self._reading
+        self._folder.begin({at: begin for at, begin in begins.items() if at not in stored}, ends)
+        return self._folder.positions
 
     def _check_topics(self) -> None:
-        """The topics are those that were folded before, not others of the same name."""
+        """The topics are those that were folded before, not others of the same name; those that are missing are made
+        once that is certain, for this may be the wrong log."""
         known, found = self._store.topics(), self._log.topics()
         for name, identity in known.items():
-            if name in found and found[name] != identity:
+            if name not in found:
+                raise LogError(f"topic {name} is in the store, not in the log; is this the right --log?")
+            if found[name] != identity:
                 raise TopicRecreated(
-                    f"topic {name} was deleted and made again since it was folded;"
-                    " delete the store and type: touchlog project"
+                    f"topic {name} was deleted and made again since it was folded, or this is not the right --log;"
+                    " if it is, delete the store and type: touchlog project"
                 )
+        if self._log.create_topics(TOPICS, self._partitions):
+            found = self._log.topics()
         new = [(name, found[name]) for name in TOPICS if name in found and name not in known]
         if new:
             with self._store.transaction():
@@ -188,12 +205,11 @@ class Projector:
     def _report(
         self,
         started: float,
-        ends: Mapping[TopicPartition, int],
         goal: Mapping[TopicPartition, int] | None,
         state: str,
     ) -> Progress:
-        target = ends if goal is None else goal
-        lag = sum(max(0, end - self._folder.positions.get(at, self._reading.get(at, 0))) for at, end in target.items())
+        target = self._ends if goal is None else goal
+        lag = sum(max(0, end - self._folder.positions.get(at, 0)) for at, end in target.items())
         self._progress = replace(self._progress, lag=lag, seconds=time.monotonic() - started, state=state)
         if self._on_progress is not None:
             self._on_progress(self._progress)

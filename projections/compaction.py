@@ -24,12 +24,18 @@ _IDS = 1 << 128
 class Compaction:
     """Compacts a store, one step at a time, in the thread that folds."""
 
-    def __init__(self, store: Store, *, after: int) -> None:
-        """`after`: how many events the tail holds before compaction begins."""
+    def __init__(
+        self, store: Store, *, after: int, rows_a_slice: int = _ROWS_A_SLICE, runs_a_level: int = _RUNS_A_LEVEL
+    ) -> None:
+        """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves;
+        `runs_a_level`: how many runs become one of the next level."""
         self._store = store
         self._after = after
+        self._rows_a_slice = rows_a_slice
+        self._runs_a_level = runs_a_level
         self._steps: Iterator[None] | None = None
-        self._tail_rows = self._rows(store.tails())
+        # The active tail alone: a frozen one, left by a crash, is compacted anyway.
+        self._tail_rows = self._rows(store.tails()[-1:])
         self._looked = False
 
     @property
@@ -70,7 +76,7 @@ class Compaction:
         for schema, stream in self._places():
             for level in {part.level for part in self._runs(schema, stream)}:
                 runs = [part for part in self._runs(schema, stream) if part.level == level]
-                if len(runs) >= _RUNS_A_LEVEL:
+                if len(runs) >= self._runs_a_level:
                     return self._merge_runs(schema, stream, runs)
         self._looked = True
         return None
@@ -93,6 +99,9 @@ class Compaction:
         assert found is not None
         return int(found[0])
 
+    def _slices(self, parts: list[Part]) -> list[str]:
+        return _slices(max(1, -(-self._rows(parts) // self._rows_a_slice)))
+
     def _freeze_and_compact(self, tail: Part, batch: int) -> Iterator[None]:
         store = self._store
         with store.transaction():
@@ -110,7 +119,7 @@ class Compaction:
         mentions = [part for part in store.tails("mentions") if part.number == tail.number]
         made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
         steps: list[list[tuple[Part, str]]] = []
-        for where in _slices(self._rows(events)):
+        for where in self._slices(events):
             step = [(made["store", "events"], _sorted(publish.union(events), where, "contact_point_id, occurred_at"))]
             step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, "contact_point_id")))
             step.extend(
@@ -140,7 +149,7 @@ class Compaction:
         if projection is not None and projection.sort == "regrouped":
             steps.append([(target, publish.current(runs))])
         else:
-            for where in _slices(self._rows(runs)):
+            for where in self._slices(runs):
                 rows = f"FROM ({publish.union(runs)}) {where}"
                 if projection is not None:
                     rows = publish.merge(projection, rows)
@@ -152,10 +161,14 @@ class Compaction:
     def _stage(self, steps: list[list[tuple[Part, str]]]) -> Iterator[None]:
         """Run the steps into staging tables, each in a transaction of its own."""
         con = self._store.con
+        begun: set[Part] = set()
         for step in steps:
             with self._store.transaction():
                 for part, sql in step:
-                    con.execute(f"CREATE TABLE IF NOT EXISTS {_staging(part)} AS FROM ({sql}) LIMIT 0")
+                    if part not in begun:
+                        # What an attempt that failed has left there goes.
+                        con.execute(f"CREATE OR REPLACE TABLE {_staging(part)} AS FROM ({sql}) LIMIT 0")
+                        begun.add(part)
                     con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
             yield
 
@@ -199,9 +212,8 @@ def _sorted(rows: str, where: str, columns: str) -> str:
     return f"SELECT * FROM ({rows}) {where} ORDER BY {columns}"
 
 
-def _slices(rows: int) -> list[str]:
+def _slices(count: int) -> list[str]:
     """WHERE clauses that cut rows into equal parts by contact point, in order: the ids are uniform."""
-    count = max(1, -(-rows // _ROWS_A_SLICE))
     bounds = [f"{place * _IDS // count:032x}" for place in range(1, count)]
     lower = [None, *bounds]
     upper = [*bounds, None]

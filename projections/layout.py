@@ -23,6 +23,8 @@ REACH = (15, ("", "good", "bad"))
 ASSURANCE = (17, ("attested", "asserted", "claimed", "inferred"))
 ITEM = (19, ("", "created", "sent", "delivered", "opened", "clicked", "answered", "paid", "returned", "failed"))
 ENGAGEMENT_SHIFT = 23
+CASES = 1 << 27
+"""Set when `rest` holds case_refs."""
 
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 
@@ -37,6 +39,7 @@ EVENT_COLUMNS: dict[str, tuple[str, pa.DataType]] = {
     "type": ("VARCHAR", pa.string()),
     "direction": ("VARCHAR", pa.string()),
     "content_type": ("VARCHAR", pa.string()),
+    "purpose": ("VARCHAR", pa.string()),
     "author": ("VARCHAR", pa.string()),
     "topic": ("VARCHAR", pa.string()),
     "agent": ("VARCHAR", pa.string()),
@@ -52,7 +55,7 @@ EVENT_COLUMNS: dict[str, tuple[str, pa.DataType]] = {
 }
 """Column -> (DuckDB type, Arrow type); `batch INTEGER` comes before them. `rest` is JSON text, NULL when empty:
 source_event_id, contact_points (unless one plain `self` point), read_up_to and promised_at (microseconds),
-case_refs, purpose, machine, statement, survey, attributes, details."""
+case_refs, machine, statement, survey, attributes, details."""
 
 MENTION_COLUMNS: dict[str, tuple[str, pa.DataType]] = {
     "contact_point_id": ("UUID", pa.uuid()),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from projections.projection import Projection, all_projections
-from projections.relations import CONTACT_POINT_ID, DERIVED, scoped, stored
+from projections.relations import DERIVED, MACROS, scoped, stored
 
 if TYPE_CHECKING:
     from projections.store import Part, Store
@@ -44,7 +44,8 @@ def create_views(store: "Store") -> None:
     con = store.con
     con.execute("CREATE SCHEMA IF NOT EXISTS touchlog")
     _streams(store)
-    con.execute(CONTACT_POINT_ID)
+    for macro in MACROS:
+        con.execute(macro)
     for name, sql in DERIVED.items():
         beneath = {given: text for given, text in _STORED.items() if given != name}
         con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")

@@ -15,7 +15,7 @@ _NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + 
 EVENTS = f"""
 SELECT
     batch, event_id, contact_point_id, thread_id, occurred_at, observed_at, channel, type, direction, content_type,
-    author, topic, agent, outcome, source, conversation_ref, message_ref, answers_ref, summary, rest,
+    purpose, author, topic, agent, outcome, source, conversation_ref, message_ref, answers_ref, summary, rest,
     "partition", log_offset,
     (flags & {layout.TOUCHPOINT}) <> 0 AS touchpoint,
     (flags & {layout.CUSTOMER}) <> 0 AS customer,
@@ -29,6 +29,7 @@ SELECT
     (flags & {layout.SHAREABLE}) <> 0 AS identifiable,
     (flags & {layout.STATEMENT}) <> 0 AS has_statement,
     (flags & {layout.SURVEY}) <> 0 AS has_survey,
+    (flags & {layout.CASES}) <> 0 AS has_cases,
     {layout.unpack(*layout.CLOCK)} AS clock,
     {layout.unpack(*layout.REACH)} AS reach,
     {layout.unpack(*layout.ITEM)} AS item,
@@ -40,14 +41,16 @@ SELECT
 FROM rows
 """
 
-CONTACT_POINT_ID = f"""
-    CREATE OR REPLACE MACRO store.contact_point_id(key) AS (
-        -- UUIDv5: SHA-1 of namespace and name, with the version and variant bits set.
-        SELECT (substr(hex, 1, 12) || '5' || substr(hex, 14, 3)
-            || substr('89ab', (('0x' || substr(hex, 17, 1))::UTINYINT & 3) + 1, 1) || substr(hex, 18, 15))::UUID
-        FROM (SELECT sha1({_NAMESPACE_BLOB} || encode(key)) AS hex)
-    )
-"""
+MACROS = (
+    # UUIDv5: SHA-1 of namespace and name, with the version and variant bits set.
+    """
+    CREATE OR REPLACE MACRO store.uuid5(hex) AS (
+        substr(hex, 1, 12) || '5' || substr(hex, 14, 3)
+        || substr('89ab', (('0x' || substr(hex, 17, 1))::UTINYINT & 3) + 1, 1) || substr(hex, 18, 15)
+    )::UUID
+    """,
+    f"CREATE OR REPLACE MACRO store.contact_point_id(key) AS store.uuid5(sha1({_NAMESPACE_BLOB} || encode(key)))",
+)
 
 MEMBERS = """
 SELECT contact_point_id, max_by(customer_id, batch) AS customer_id, max_by(shared, batch) AS shared

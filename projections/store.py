@@ -156,7 +156,7 @@ class Store:
         if self._parts is None:
             rows = self.con.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name SIMILAR TO ?",
-                [r"(events_|mentions_)?(tail_\d{8}|run_\d+_\d{8})"],
+                [r"(events_|mentions_)?(tail_\d{8,}|run_\d+_\d{8,})"],
             ).fetchall()
             self._parts = sorted(_part(schema, name) for schema, name in rows)
         return [part for part in self._parts if part.schema == schema and stream in {"", part.stream}]
@@ -184,7 +184,10 @@ class Store:
     def insert(self, table: str, rows: pa.Table, batch: int) -> None:
         """Append rows (their columns by name) to a table, stamped with the batch."""
         self.con.register("staged", rows)
-        self.con.execute(f"INSERT INTO store.{table} BY NAME SELECT ?::INTEGER AS batch, * FROM staged", [batch])
+        # RETURNING makes the insert a serial one: 11 ms for 10,000 events instead of 34.
+        self.con.execute(
+            f"INSERT INTO store.{table} BY NAME SELECT ?::INTEGER AS batch, * FROM staged RETURNING 0", [batch]
+        )
 
     def insert_rows(self, table: str, rows: Sequence[Sequence[Any]], batch: int) -> None:
         """Append a few rows to a small table (projections.layout.SMALL_TABLES), stamped with the batch."""
@@ -231,9 +234,7 @@ class Store:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same store, for a reader in another thread."""
-        cursor = self.con.cursor()
-        cursor.execute("SET TimeZone = 'UTC'")
-        return cursor
+        return self.con.cursor()
 
     def close(self) -> None:
         self.con.close()
@@ -257,9 +258,10 @@ def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    if path.stem in {"store", "touchlog"}:
+    name = path.name.partition(".")[0].lower()
+    if name in {"store", "touchlog", *(projection.schema for projection in all_projections())}:
         raise ConfigurationError(
-            f"a store's file cannot be called {path.name}: DuckDB would take its name for the schema {path.stem};"
+            f"a store's file cannot be called {path.name}: DuckDB would take its name for the schema {name};"
             " call it views.duckdb"
         )
     # DuckDB 1.5 deadlocks on a UNION of two queries with joins when it reckons that one build side can keep all threads
@@ -268,14 +270,14 @@ def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBP
     try:
         con = duckdb.connect(str(path), config=config)
     except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        if "could not set lock" in str(error).lower():
             raise StoreBusy(f"another process has {path} open; stop it, or read through it: touchlog sql") from None
         if _is_full(error):
             raise StoreFull(f"no space left for {path}") from None
         raise StoreError(f"{path} cannot be opened: not a DuckDB file, or not readable") from None
     except duckdb.Error as error:
         raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
-    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
 
 

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 import fastavro
-
 from pydantic import ValidationError
 
 from schemas.errors import InvalidEvent, UndecodableRecord

@@ -55,7 +55,7 @@ def contact_point(
     given = _as_text(value).strip()
     if not given:
         raise InvalidEvent(f"contact_points.value: empty {kind}")
-    comparable = normalised(kind, value, region=region)
+    comparable = _normalised(kind, value, region)
     return ContactPoint(
         kind=kind,
         value=given if comparable is None else comparable,
@@ -84,6 +84,10 @@ def contact_point_id(key: str) -> UUID:
 
 def normalised(kind: Kind, value: str | Mapping[str, str], *, region: str = DEFAULT_REGION) -> str | None:
     """The comparable form of a value, or None when there is none."""
+    return _normalised(kind, _cleaned(value), region)
+
+
+def _normalised(kind: Kind, value: str | dict[str, str], region: str) -> str | None:
     text = _as_text(value)
     if len(text) > LONGEST:
         return None

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from schemas.codec import micros
 from schemas.errors import InvalidEvent
 from schemas.models import EVENT_MODELS, Assurance, ContactPoint, Event, Kind, Role, plausible
-from schemas.validation import explain as explain
+from schemas.validation import explain
+
+__all__ = ["NAMESPACE", "SUMMARY_LENGTH", "build_event", "derive_event_id", "explain", "ordered"]
 
 NAMESPACE = UUID("6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a02")
 """Of event ids."""

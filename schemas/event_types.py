@@ -207,3 +207,9 @@ def conclusions(meaning: Meaning, event: Mapping[str, Any]) -> Meaning:
     if event.get("delivery_basis") == "estimated":
         out = replace(out, reach=None)
     return out
+
+
+if __name__ == "__main__":
+    from schemas.event_types_page import page
+
+    print(page(), end="")

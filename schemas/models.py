@@ -145,7 +145,7 @@ class Record(BaseModel):
 
 
 def well_formed(value: str) -> str:
-    """Text that can be written as UTF-8 anywhere: half an emoji becomes `?`; NUL, which ends strings elsewhere, goes."""
+    """Text that can be written as UTF-8: half an emoji becomes `?`; NUL, which ends strings elsewhere, goes."""
     return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 

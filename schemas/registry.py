@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import UUID
 
 import fastavro.schema
@@ -23,6 +23,10 @@ from schemas.errors import ConfigurationError, RegistryUnavailable, UnknownSchem
 from schemas.topics import STREAMS, topic_of
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+COMPATIBILITY = "BACKWARD_TRANSITIVE"
+"""Readers of a new version can read what every older one wrote."""
+
+_TRY_AGAIN = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 _HERE = resources.files("schemas")
 
 
@@ -84,51 +88,94 @@ class ConfluentRegistry:
     """Ids from a registry that speaks Confluent's API (Confluent, Karapace, Apicurio's `/apis/ccompat/v7`)."""
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_address(url):
             raise ConfigurationError("the registry's address must be a URL; type --registry http://host:8081")
         self._url = url.rstrip("/")
         self._client = httpx.Client(timeout=timeout, headers={"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE})
         self._current: dict[str, tuple[int, str]] = {}
-        self._schemas: dict[int, str] = {}
+        self._schemas: dict[int | UUID, str] = {}
 
     def current(self, stream: str) -> tuple[int, str]:
+        """Registers the schema where it is not yet; a subject without a compatibility level gets ours."""
         known = self._current.get(stream)
         if known is None:
             text = schema_text(stream)
-            path = f"/subjects/{quote(subject_of(stream), safe='')}/versions"
-            answer = self._call("POST", path, {"schema": text, "schemaType": "AVRO"})
+            subject = quote(subject_of(stream), safe="")
+            self._hold_compatible(subject)
+            answer = self._call("POST", f"/subjects/{subject}/versions", {"schema": text, "schemaType": "AVRO"})
             known = self._current[stream] = (int(answer["id"]), text)
         return known
+
+    def _hold_compatible(self, subject: str) -> None:
+        """Some registries check nothing until told (Apicurio); a level that somebody chose is left alone."""
+        try:
+            self._call("GET", f"/config/{subject}")
+        except UnknownSchema:
+            self._call("PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
 
     def schema(self, schema_id: int) -> str:
         known = self._schemas.get(schema_id)
         if known is None:
-            known = self._schemas[schema_id] = str(self._call("GET", f"/schemas/ids/{schema_id}", None)["schema"])
+            known = self._schemas[schema_id] = str(self._call("GET", f"/schemas/ids/{schema_id}")["schema"])
         return known
 
     def schema_by_guid(self, guid: UUID) -> str:
-        return str(self._call("GET", f"/schemas/guids/{guid}", None)["schema"])
+        """From `registry.lock` when it is one of ours: not every registry can be asked for a GUID."""
+        known = self._schemas.get(guid)
+        if known is None:
+            known = self._schemas[guid] = self._own_by_guid(guid) or self._asked_by_guid(guid)
+        return known
 
-    def _call(self, method: str, path: str, body: Mapping[str, str] | None) -> dict[str, Any]:
+    def _own_by_guid(self, guid: UUID) -> str | None:
+        return next((version.schema for version in locked_versions() if UUID(version.guid) == guid), None)
+
+    def _asked_by_guid(self, guid: UUID) -> str:
+        path = f"/schemas/guids/{guid}"
+        response = self._request("GET", path)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            self._call("GET", "/config")
+            raise UnknownSchema(f"the schema registry does not know {path}")
+        return str(_answer(response, path)["schema"])
+
+    def _call(self, method: str, path: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return _answer(self._request(method, path, body), path)
+
+    def _request(self, method: str, path: str, body: Mapping[str, str] | None = None) -> httpx.Response:
         try:
-            response = self._client.request(method, self._url + path, json=body)
+            return self._client.request(method, self._url + path, json=body)
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"the schema registry does not answer: {type(error).__name__}") from None
-        if response.status_code == httpx.codes.NOT_FOUND:
-            raise UnknownSchema(f"the schema registry does not know {path}")
-        if response.status_code in {httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}:
-            raise ConfigurationError(
-                f"the schema registry refuses the schema of {path}: not compatible with what it holds"
-            )
-        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            raise ConfigurationError(
-                "the schema registry wants credentials; type --registry https://user:password@host"
-            )
-        if response.status_code >= httpx.codes.BAD_REQUEST:
-            raise RegistryUnavailable(f"the schema registry answered {response.status_code} to {method} {path}")
-        answer: dict[str, Any] = response.json()
-        return answer
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.host)
+
+
+def _answer(response: httpx.Response, path: str) -> dict[str, Any]:
+    """What a registry answered, or the error that its status stands for."""
+    status = response.status_code
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in _TRY_AGAIN:
+        raise RegistryUnavailable(f"the schema registry answered {status} to {path}")
+    if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise ConfigurationError("the schema registry wants credentials; type --registry https://user:password@host")
+    if status in {httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY}:
+        raise ConfigurationError(f"the schema registry refuses the schema of {path}: not compatible with what it holds")
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if status == httpx.codes.NOT_FOUND and isinstance(answer, dict) and "error_code" in answer:
+        raise UnknownSchema(f"the schema registry does not know {path}")
+    if status != httpx.codes.OK or not isinstance(answer, dict):
+        raise ConfigurationError(
+            f"no schema registry speaks Confluent's API at this address ({status} to {path});"
+            " type --registry http://host:8081, or for Apicurio http://host:8080/apis/ccompat/v7"
+        )
+    return answer
 
 
 def open_registry(url: str | None) -> Registry:

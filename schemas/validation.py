@@ -1,12 +1,11 @@
 """What is wrong with an event, said without saying what is in it."""
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas.models import EVENT_MODELS, ContactPoint, Statement, Survey
 
-_FIELDS = frozenset(
-    name for model in (*EVENT_MODELS.values(), ContactPoint, Statement, Survey) for name in model.model_fields
-)
+_MODELS: tuple[type[BaseModel], ...] = (*EVENT_MODELS.values(), ContactPoint, Statement, Survey)
+_FIELDS = frozenset(name for model in _MODELS for name in model.model_fields)
 # Messages of pydantic that quote a part of what was given.
 _SAID_WITHOUT_VALUE = {"uuid_parsing": "not a UUID"}
 

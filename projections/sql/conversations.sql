@@ -43,7 +43,7 @@ cases AS (
     SELECT conversation_id, list(DISTINCT case_ref ORDER BY case_ref) AS case_refs
     FROM (
         SELECT conversation_id, unnest(from_json(rest -> '$.case_refs', '["VARCHAR"]')) AS case_ref
-        FROM flow WHERE (rest -> '$.case_refs') IS NOT NULL
+        FROM flow WHERE has_cases
     )
     GROUP BY conversation_id
 )

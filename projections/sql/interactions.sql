@@ -32,7 +32,7 @@ SELECT
     make_timestamptz((e.rest ->> '$.read_up_to')::BIGINT) AS read_up_to,
     coalesce(e.rest -> '$.case_refs', '[]'::JSON) AS case_refs,
     e.content_type,
-    e.rest ->> '$.purpose' AS purpose,
+    e.purpose,
     e.topic,
     e.author,
     (e.rest ->> '$.machine')::BOOLEAN AS machine,

@@ -8,8 +8,7 @@ SELECT
     contact_point_id,
     min({'at': occurred_at, 'id': event_id, 'value': channel}) AS channel,
     min({'at': occurred_at, 'id': event_id, 'value': content_type}) FILTER (content_type IS NOT NULL) AS content_type,
-    min({'at': occurred_at, 'id': event_id, 'value': rest ->> '$.purpose'})
-        FILTER ((rest ->> '$.purpose') IS NOT NULL) AS purpose,
+    min({'at': occurred_at, 'id': event_id, 'value': purpose}) FILTER (purpose IS NOT NULL) AS purpose,
     min({'at': occurred_at, 'id': event_id, 'value': summary}) FILTER (summary IS NOT NULL) AS summary,
     min(occurred_at) FILTER (item = 'created') AS created_at,
     min(occurred_at) FILTER (item = 'sent') AS sent_at,

@@ -60,7 +60,14 @@ class Archive:
         return first + self._numbers[what] - 1
 
     def add(
-        self, file: str, at: datetime, payload: bytes, *, late: timedelta = timedelta(), twice: bool = False, count: int = 1
+        self,
+        file: str,
+        at: datetime,
+        payload: bytes,
+        *,
+        late: timedelta = timedelta(),
+        twice: bool = False,
+        count: int = 1,
     ) -> None:
         """One delivery about what happened `at`: `late` by so much, `twice` when the vendor tried again.
 

@@ -34,7 +34,9 @@ def links_handle(archive: Archive, person: Person, at: datetime) -> None:
     tell(archive, at, "social", "account.linked", points, source="portal/acme", network="twitter")
 
 
-def says_on_the_phone(archive: Archive, person: Person, at: datetime, summary: str, call: str, **statement: str) -> None:
+def says_on_the_phone(
+    archive: Archive, person: Person, at: datetime, summary: str, call: str, **statement: str
+) -> None:
     """A choice that an agent wrote down during a call."""
     tell(
         archive,
@@ -49,7 +51,9 @@ def says_on_the_phone(archive: Archive, person: Person, at: datetime, summary: s
     )
 
 
-def asks_for_a_call(archive: Archive, person: Person, at: datetime, promised: datetime, summary: str, case: str) -> None:
+def asks_for_a_call(
+    archive: Archive, person: Person, at: datetime, promised: datetime, summary: str, case: str
+) -> None:
     """The customer wants to be called, and we said when."""
     tell(
         archive,

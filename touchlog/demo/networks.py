@@ -73,7 +73,13 @@ def public_conversation(
     first, last = turns[0][1], turns[-1][1]
     closed = turns[-1][0] == "agent"
     messages = [
-        {"id": _snowflake(archive, at), "at": at.isoformat(), "author": author, "handle": _handle(author, person), "text": text}
+        {
+            "id": _snowflake(archive, at),
+            "at": at.isoformat(),
+            "author": author,
+            "handle": _handle(author, person),
+            "text": text,
+        }
         for author, at, text in (turns[:-1] if closed else turns)
     ]
     hours, rest = divmod(int((last - first).total_seconds()), 3600)

@@ -16,7 +16,13 @@ _FIRST = (
     " Yara Zeno Alma Bruno Clara Dora Emil Freja Gilda Holger Irma Juno Karl Lotte Mads Nell"
 ).split()
 _LAST = ("Example", "Sample", "Specimen", "Placeholder", "Pattern", "Model")
-_CITIES = (("111 22", "Stockholm"), ("411 03", "Göteborg"), ("211 20", "Malmö"), ("753 10", "Uppsala"), ("222 21", "Lund"))
+_CITIES = (
+    ("111 22", "Stockholm"),
+    ("411 03", "Göteborg"),
+    ("211 20", "Malmö"),
+    ("753 10", "Uppsala"),
+    ("222 21", "Lund"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +84,8 @@ def _person(number: int) -> Person:
         visitor=f"c0ffee00-0000-4000-8000-{number:012}",
         habit=dice.one_of(habits),
         private=dice.chance(0.3),
-        reads_news=dice.chance(0.5),
-        gets_offers=dice.chance(0.42),
+        reads_news=dice.chance(0.36),
+        gets_offers=dice.chance(0.36),
         gets_catalogue=dice.chance(0.3),
     )
     if number == 1:
