@@ -9,7 +9,7 @@ import click
 from schemas.errors import TouchlogError
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Begin here": (),
+    "Begin here": ("demo",),
     "Bring events in": ("produce", "emit", "formats"),
     "Fold them": ("project",),
     "Ask": ("customer", "sql"),

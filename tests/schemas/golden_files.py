@@ -74,8 +74,9 @@ def main() -> None:
         path = golden_path(version)
         if path.exists():
             continue
-        samples = [written(version, full=full) for full in (True, False)]
-        content = [{"bytes": wire.hex(), "record": record} for record, wire in samples]
+        written_now = [written(version, full=full) for full in (True, False)]
+        samples = [{"bytes": wire.hex(), "record": record} for record, wire in written_now]
+        content = {"guid": version.guid, "samples": samples}
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(path.name)
 

@@ -17,7 +17,9 @@ VERSIONS = [pytest.param(version, id=f"{version.subject} {version.version}") for
 def golden(version):
     path = golden_path(version)
     assert path.exists(), "a version without golden bytes; type: python -m tests.schemas.golden_files"
-    samples = json.loads(path.read_text("utf-8"))
+    content = json.loads(path.read_text("utf-8"))
+    assert content["guid"] == version.guid, "a version in registry.lock was changed; versions are only appended"
+    samples = content["samples"]
     assert len(samples) == 2
     return [(bytes.fromhex(sample["bytes"]), sample["record"]) for sample in samples]
 

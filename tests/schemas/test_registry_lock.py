@@ -23,7 +23,7 @@ def incompatibilities(reader, writer):
     result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return []
-    return [f"{where}: {message}" for where, message in zip(result.locations, result.messages, strict=True)] or ["?"]
+    return sorted(result.messages) or ["incompatible"]
 
 
 def changed(stream, change):
@@ -65,8 +65,6 @@ def test_ids_are_appended_and_never_used_twice():
         own = [version.version for version in versions if version.subject == subject]
         assert own == list(range(1, len(own) + 1))
     assert {version.subject for version in versions} == {subject_of(stream) for stream in STREAMS}
-
-
 
 
 def test_guid_and_fingerprint_are_those_of_the_text():

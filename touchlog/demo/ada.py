@@ -5,7 +5,7 @@ from datetime import timedelta
 from touchlog.demo.archive import Archive
 from touchlog.demo.calls import call
 from touchlog.demo.chats import WebChat, login, portal
-from touchlog.demo.crm import links_handle, links_instagram, says_on_the_phone, tell
+from touchlog.demo.crm import closes, links_handle, links_instagram, says_on_the_phone, tell
 from touchlog.demo.mail import Mailing, MailThread
 from touchlog.demo.networks import DirectMessages, public_conversation
 from touchlog.demo.people import Person
@@ -35,6 +35,7 @@ def _asked_before(archive: Archive, ada: Person) -> None:
     messages.customer(archive.at(-85, "17:40"), "Do you ship to Uppsala?")
     messages.us(archive.at(-85, "17:58"), "We do, in two days.")
     messages.read(archive.at(-85, "18:01"))
+    closes(archive, archive.at(-84, "18:00"), "social", [messages.point], messages.conversation)
     chat = WebChat(archive, ada, topic="billing", agent=7)
     began = archive.at(-72, "10:15")
     chat.begins(began, "My invoice shows a fee that I do not know.", twice=True)
@@ -70,7 +71,12 @@ def _follows_an_order(archive: Archive, ada: Person) -> None:
         portal(archive, ada, at + 300 * _SECOND, conversation, {"id": note_id, "type": "message.read"})
         answer = {"id": f"answer{day}", "from": "customer", "text": reply, "in_reply_to": note_id, "topic": "delivery"}
         portal(archive, ada, at + 330 * _SECOND, conversation, answer)
-        thanks = {"id": f"thanks{day}", "from": "agent", "agent": "agent-05", "text": "Yes, and thank you for telling us."}
+        thanks = {
+            "id": f"thanks{day}",
+            "from": "agent",
+            "agent": "agent-05",
+            "text": "Yes, and thank you for telling us.",
+        }
         portal(archive, ada, at + 375 * _SECOND, conversation, thanks)
         portal(archive, ada, at + 600 * _SECOND, conversation, {"id": f"end{day}", "type": "conversation.resolved"})
 
@@ -81,7 +87,11 @@ def _waits(archive: Archive, ada: Person) -> None:
         archive,
         ada,
         [
-            ("customer", archive.at(-9, "09:30"), "@AcmeCare my second parcel has not come, and nobody can tell me why"),
+            (
+                "customer",
+                archive.at(-9, "09:30"),
+                "@AcmeCare my second parcel has not come, and nobody can tell me why",
+            ),
             ("agent", archive.at(-9, "09:52"), f"@{ada.handle} Sorry! Please mail us and name case {CASE}."),
         ],
         topic="delivery",
@@ -92,9 +102,7 @@ def _waits(archive: Archive, ada: Person) -> None:
     thread.agent(archive.at(-8, "12:41"), "We have asked the carrier and will come back to you.")
     rang = archive.at(-2, "14:05")
     about = {"case": CASE}
-    call(
-        archive, ada, rang, topic="delivery", agent="agent-07", wait=95 * _SECOND, talk=412 * _SECOND, about=about
-    )
+    call(archive, ada, rang, topic="delivery", agent="agent-07", wait=95 * _SECOND, talk=412 * _SECOND, about=about)
     tell(
         archive,
         rang + 600 * _SECOND,

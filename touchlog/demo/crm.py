@@ -101,3 +101,18 @@ def scanned_code(archive: Archive, person: Person, at: datetime, piece: str) -> 
         content_type="offers",
         summary="Followed the code on the catalogue",
     )
+
+
+def closes(archive: Archive, at: datetime, channel: str, points: list[str], conversation: str) -> None:
+    """A colleague closed a conversation at the desk, of a system that does not tell of it itself."""
+    tell(
+        archive,
+        at,
+        channel,
+        "conversation.resolved",
+        points,
+        source="desk/acme",
+        direction="outbound",
+        author="human",
+        conversation_ref=conversation,
+    )

@@ -22,6 +22,8 @@ class DirectMessages:
             raise ValueError(f"person {person.number} is not on Instagram")
         self._archive, self._theirs = archive, person.instagram
         self._last = ""
+        self.point = f"social:instagram:{OURS}:{self._theirs}"
+        self.conversation = f"instagram/{OURS}/{self._theirs}"
 
     def customer(self, at: datetime, text: str, **how: Any) -> None:
         self._send(at, self._theirs, OURS, {"message": {"mid": self._mid(), "text": text}}, how)

@@ -122,7 +122,7 @@ def _by_mail(archive: Archive, person: Person, day: int, invoice: str, dice: Dic
     if person.number == _DEAD:
         mailing.bounced(at)
         return
-    _answered(mailing, person, dice, at, min(1.0, _OPENS[person.habit] * 1.2), f"pay/{invoice}", clicks=0.55)
+    _answered(mailing, person, dice, at, min(1.0, _OPENS[person.habit] * 1.2), f"pay/{invoice}", clicks=0.75)
 
 
 def _by_post(archive: Archive, person: Person, day: int, invoice: str, dice: Dice, *, reminder: bool = False) -> None:

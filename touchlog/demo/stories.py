@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from touchlog.demo.archive import Archive
 from touchlog.demo.calls import call, call_back, hotline_call
 from touchlog.demo.chats import WebChat, login, portal
-from touchlog.demo.crm import asks_for_a_call, links_handle, links_instagram, says_on_the_phone
+from touchlog.demo.crm import asks_for_a_call, closes, links_handle, links_instagram, says_on_the_phone
 from touchlog.demo.dice import Dice
 from touchlog.demo.letters import Letter, document
 from touchlog.demo.mail import MailThread
@@ -17,6 +17,10 @@ from touchlog.demo.talk import FOLLOW_UPS, TALK, TOPICS
 Story = Callable[[Archive, Person, datetime, Dice], None]
 
 _MINUTE = timedelta(minutes=1)
+_BY_LETTER = (
+    ("letter", "opt out of offers by post", "No more catalogues"),
+    ("form", "prefer invoices by email", "Invoices by e-mail, please"),
+)
 
 
 def tell_everything(archive: Archive, people: Sequence[Person]) -> None:
@@ -94,10 +98,11 @@ def web_chat(archive: Archive, person: Person, at: datetime, dice: Dice) -> None
     chat.bot(at + timedelta(seconds=2), "A colleague will be with you in a moment.")
     if _forgotten(archive, at, dice):
         return
-    answered = at + dice.seconds(15, 240)
+    answered = at + dice.seconds(10, 150)
     chat.agent(answered, answer, late=timedelta(hours=2) if dice.chance(0.05) else timedelta())
-    chat.customer(answered + dice.seconds(20, 200), "Thank you!")
-    chat.agent(answered + dice.seconds(210, 300), "You are welcome.")
+    thanked = answered + dice.seconds(20, 200)
+    chat.customer(thanked, "Thank you!")
+    chat.agent(thanked + dice.seconds(4, 70), "You are welcome.")
     ended = answered + 6 * _MINUTE
     chat.resolved(ended)
     if dice.chance(0.5):
@@ -108,12 +113,14 @@ def web_chat(archive: Archive, person: Person, at: datetime, dice: Dice) -> None
 def phone_call(archive: Archive, person: Person, at: datetime, dice: Dice) -> None:
     topic, *_ = _said(dice)
     withheld = dice.chance(0.06)
-    wait = dice.seconds(4, 400)
+    wait = dice.seconds(2, 120)
     if dice.chance(0.15):
         who = None if withheld else person
         call(archive, who, at, topic=topic, agent="", wait=wait + _MINUTE, outcome="abandoned")
         if not withheld and dice.chance(0.6):
-            call(archive, person, at + dice.minutes(5, 90), topic=topic, agent=_agent(dice), wait=wait, talk=5 * _MINUTE)
+            call(
+                archive, person, at + dice.minutes(5, 90), topic=topic, agent=_agent(dice), wait=wait, talk=5 * _MINUTE
+            )
         return
     talk = dice.seconds(60, 900)
     call(archive, None if withheld else person, at, topic=topic, agent=_agent(dice), wait=wait, talk=talk)
@@ -139,6 +146,8 @@ def direct_message(archive: Archive, person: Person, at: datetime, dice: Dice) -
         messages.reacted(answered + dice.minutes(2, 130))
     if dice.chance(0.15):
         comment(archive, person, answered + dice.minutes(200, 900), "Good service, thanks")
+    if dice.chance(0.8):
+        closes(archive, answered + timedelta(days=1), "social", [messages.point], messages.conversation)
 
 
 def public_question(archive: Archive, person: Person, at: datetime, dice: Dice) -> None:
@@ -174,13 +183,13 @@ def states_a_choice(archive: Archive, person: Person, at: datetime, dice: Dice) 
         said = "Wants invoices by post"
         choice = {"kind": "prefer", "content_type": "invoices", "channel": "post"}
         says_on_the_phone(archive, person, at + 2 * _MINUTE, said, number, **choice)
-    elif way == 2:
-        document(archive, person, at, "letter", statement="opt out of offers by post", note="No more catalogues")
-    elif way == 3:
-        document(archive, person, at, "form", statement="prefer invoices by email", note="Invoices by e-mail, please")
+    elif way in {2, 3}:
+        kind, statement, note = _BY_LETTER[way - 2]
+        scan = document(archive, person, at, kind, statement=statement, note=note)
+        closes(archive, at + dice.minutes(300, 4000), "post", [f"account:{person.account}"], scan)
     else:
-        statement = {"kind": "prefer", "content_type": "service", "channel": dice.one_of(("phone", "chat", "email"))}
-        line = {"id": f"choice-{person.account}-{at:%Y%m%d%H%M}", "from": "customer", "statement": statement}
+        choice = {"kind": "prefer", "content_type": "service", "channel": dice.one_of(("phone", "chat", "email"))}
+        line = {"id": f"choice-{person.account}-{at:%Y%m%d%H%M}", "from": "customer", "statement": choice}
         portal(archive, person, at, f"portal-{person.account}", line)
 
 
@@ -210,8 +219,13 @@ def from_public_to_mail_to_phone(archive: Archive, person: Person, at: datetime,
     thread.agent(answered, answer)
     if dice.chance(0.6):
         rang = answered + timedelta(days=1) + dice.minutes(0, 300)
-        wait, talk = dice.seconds(5, 200), dice.seconds(100, 800)
+        wait, talk = dice.seconds(2, 90), dice.seconds(100, 800)
         call(archive, person, rang, topic=topic, agent=_agent(dice), wait=wait, talk=talk, about={"case": case})
+        if dice.chance(0.3):
+            again = rang + dice.minutes(200, 3000)
+            thread.customer(again, "It is as before, in spite of what you said on the phone.")
+            if not _forgotten(archive, again, dice):
+                thread.agent(again + dice.minutes(20, 900), "We are sorry. It is done now.")
 
 
 def from_chat_to_phone(archive: Archive, person: Person, at: datetime, dice: Dice) -> None:
@@ -221,12 +235,15 @@ def from_chat_to_phone(archive: Archive, person: Person, at: datetime, dice: Dic
     chat.begins(at, "My order has not come.")
     answered = at + dice.seconds(20, 180)
     chat.agent(answered, "The carrier has lost track of it. Please call us, and name the order.")
-    again = answered + dice.minutes(20, 300)
-    if dice.chance(0.35):
-        chat.customer(again, "I cannot call before the evening. What now?")
-        return
-    wait, talk = dice.seconds(5, 300), dice.seconds(100, 800)
-    call(archive, person, again, topic="delivery", agent=_agent(dice), wait=wait, talk=talk, about={"order": order})
+    rang = answered + dice.minutes(20, 300)
+    wait, talk = dice.seconds(2, 90), dice.seconds(100, 800)
+    call(archive, person, rang, topic="delivery", agent=_agent(dice), wait=wait, talk=talk, about={"order": order})
+    if dice.chance(0.3):
+        again = rang + dice.minutes(100, 2000)
+        chat.customer(again, "Nobody has called me back about my order.")
+        if not _forgotten(archive, again, dice):
+            chat.agent(again + dice.seconds(30, 200), "It was found, and comes tomorrow.")
+            chat.resolved(again + 20 * _MINUTE)
 
 
 def call_back_promised(archive: Archive, person: Person, at: datetime, dice: Dice) -> None:
@@ -239,11 +256,11 @@ def call_back_promised(archive: Archive, person: Person, at: datetime, dice: Dic
     promised = asked + timedelta(days=dice.between(1, 2))
     asks_for_a_call(archive, person, asked, promised, "Please call me about it", case)
     if promised < archive.end:
-        status = dice.one_of(("completed", "completed", "no-answer", "busy"))
-        call_back(archive, person, promised, status=status, talk=dice.seconds(60, 600))
-        if status == "completed":
-            more = dice.seconds(60, 300)
-            rang = promised + 30 * _MINUTE
+        status = dice.one_of(("completed", "no-answer", "busy"))
+        call_back(archive, person, promised, status=status, talk=dice.seconds(20, 60))
+        if dice.chance(0.9):
+            # From the desk, and about the case.
+            rang, more = promised + dice.minutes(30, 300), dice.seconds(60, 300)
             about = {"case": case}
             call(archive, person, rang, topic="complaint", agent=_agent(dice), talk=more, outbound=True, about=about)
 
