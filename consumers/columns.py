@@ -37,6 +37,8 @@ _AS_THEY_ARE = (
 _EARLIEST = micros(EARLIEST_TIME)
 _LATEST = 7_258_118_400_000_000  # 2200-01-01, beyond which DuckDB and people lose count
 _FIRST_YEAR, _LAST_YEAR = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
+_MOST_SECONDS = 2**31 - 1
+_LONGEST_SCALE = 100
 _STATEMENTS = {"link.asserted": "asserted", "link.retracted": "retracted", "link.forbidden": "forbidden"}
 
 
@@ -94,6 +96,15 @@ def _broken(batch: pa.RecordBatch, valid_id: Mask) -> Iterator[tuple[Mask, str]]
     for name, times in _moments(column):
         known = pc.fill_null(times, 0).to_numpy()
         yield (known < _FIRST_YEAR) | (known > _LAST_YEAR), f"{name}: not between the years 1 and 9999"
+    for name in ("wait_s", "talk_s"):
+        if name in column:
+            seconds = pc.fill_null(column.get(name, pa.int64()), 0).to_numpy()
+            yield (seconds < 0) | (seconds > _MOST_SECONDS), f"{name}: not between 0 and {_MOST_SECONDS}"
+    if "survey" in column:
+        score, scale = (
+            pc.fill_null(pc.struct_field(batch.column("survey"), name), 1).to_numpy() for name in ("score", "scale_max")
+        )
+        yield (score < 0) | (score > scale) | (scale < 1) | (scale > _LONGEST_SCALE), "survey.score: not on its scale"
     points = batch.column("contact_points")
     yield pc.list_value_length(points).to_numpy() == 0, "contact_points: empty"
     yield _holds_empty(points, pc.struct_field(points.flatten(), "value")), "contact_points.value: empty"

@@ -76,7 +76,7 @@ class WriterSchema:
 
     @cached_property
     def plain(self) -> str:
-        return json.dumps(plain_schema(self.text))
+        return json.dumps(_widened(plain_schema(self.text)))
 
     @cached_property
     def arrow(self) -> pa.Schema:
@@ -108,7 +108,7 @@ class WriterSchema:
         try:
             return good, pa.RecordBatch.from_pylist(records, schema=self.arrow), bad
         except (pa.ArrowException, OverflowError):
-            # A number that is longer than its type, which Python does not mind.
+            # A number of more than 64 bits, which Python does not mind.
             fits = [self._fits(record) for record in records]
         bad |= {
             place: UndecodableRecord("not a datum of its schema: a number out of range")
@@ -205,6 +205,18 @@ class Decoder:
                 known = error
             self._schemas[(channel, key)] = known
         return known
+
+
+def _widened(node: Any) -> Any:
+    """The schema with every int a long: the same bytes, and a number too long for an int is seen, not cut off."""
+    if isinstance(node, list):
+        return [_widened(item) for item in node]
+    if isinstance(node, dict):
+        kept = {key: _widened(value) if key in {"type", "items", "values"} else value for key, value in node.items()}
+        if isinstance(kept.get("fields"), list):
+            kept["fields"] = [{**field, "type": _widened(field["type"])} for field in kept["fields"]]
+        return kept
+    return "long" if node == "int" else node
 
 
 def _guid(headers: Headers) -> UUID | None:

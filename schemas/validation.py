@@ -6,8 +6,8 @@ from schemas.models import EVENT_MODELS, ContactPoint, Statement, Survey
 
 _MODELS: tuple[type[BaseModel], ...] = (*EVENT_MODELS.values(), ContactPoint, Statement, Survey)
 _FIELDS = frozenset(name for model in _MODELS for name in model.model_fields)
-# Messages of pydantic that quote a part of what was given.
-_SAID_WITHOUT_VALUE = {"uuid_parsing": "not a UUID"}
+# The first quotes a part of what was given, the second speaks of the items of a text; every least length is one.
+_IN_OUR_WORDS = {"uuid_parsing": "not a UUID", "too_short": "empty"}
 
 
 def explain(error: ValidationError) -> str:
@@ -15,7 +15,7 @@ def explain(error: ValidationError) -> str:
     found = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         where = _path(item["loc"])
-        message = _SAID_WITHOUT_VALUE.get(item["type"], item["msg"])
+        message = _IN_OUR_WORDS.get(item["type"], item["msg"])
         found.append(f"{where}: {message}" if where else message.removeprefix("Value error, "))
     return "; ".join(found)
 

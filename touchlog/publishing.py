@@ -101,8 +101,13 @@ def _tell(report: Report, rejects: Path) -> None:
     )
     for topic, number in sorted(report.by_topic.items()):
         shown.print(Text(f"  {topic}  {count(number)}", style="dim"))
+    unread: dict[str, list[str]] = {}
     for name, why in report.unreadable:
-        shown.print(Text(f"{name}: {one_line(why)}", style="red"))
+        unread.setdefault(one_line(why), []).append(name)
+    for why, names in unread.items():
+        shown.print(Text(f"not read, {why}:", style="red"))
+        for name in names:
+            shown.print(Text(f"  {name}", style="red"))
     reasons = sorted(report.reasons.items(), key=lambda item: (-item[1], item[0]))
     for reason, number in reasons[:_REASONS_SHOWN]:
         shown.print(Text(f"  {count(number)} x {one_line(reason)}", style="yellow"))

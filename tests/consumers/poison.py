@@ -94,12 +94,12 @@ _GARBAGE = random.Random(7).randbytes(1_000_000)
 _NO_UUID = "6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a0g"
 
 POISON: dict[str, Poison] = {
-    "no value": _unframed(lambda event: (None, ())),
-    "empty value": _unframed(lambda event: (b"", ())),
-    "four bytes": _unframed(lambda event: (b"\x00\x00\x00\x00", ())),
+    "no value": _unframed(lambda _: (None, ())),
+    "empty value": _unframed(lambda _: (b"", ())),
+    "four bytes": _unframed(lambda _: (b"\x00\x00\x00\x00", ())),
     "bad magic": _unframed(lambda event: (b"\x07" + framed(event)[1:], ())),
-    "JSON": _unframed(lambda event: (b'{"event_id": 1}', ())),
-    "a megabyte of garbage": _unframed(lambda event: (b"\x01" + _GARBAGE, ())),
+    "JSON": _unframed(lambda _: (b'{"event_id": 1}', ())),
+    "a megabyte of garbage": _unframed(lambda _: (b"\x01" + _GARBAGE, ())),
     "half a GUID header": _unframed(lambda event: (framed(event)[5:], [(GUID_HEADER, b"\x01" + bytes(8))])),
     "unknown GUID": _unknown(lambda event: (framed(event)[5:], [(GUID_HEADER, b"\x01" + bytes(16))])),
     "unknown schema id": _unknown(lambda event: (MAGIC + b"\x7f\x00\x00\x01" + framed(event)[5:], ())),
@@ -131,6 +131,8 @@ POISON: dict[str, Poison] = {
     "item without a name": _check(_with(message_ref="")),
     "answer to nothing": _check(_with(answers_ref="")),
     "case without a name": _check(_with(case_refs=["A-1", ""])),
+    "off the scale": _check(_with(survey={"kind": "nps", "score": 11, "scale_max": 10})),
+    "a scale of nothing": _check(_with(survey={"kind": "nps", "score": 0, "scale_max": 0})),
     "no source": _check(_with(source="")),
 }
 """Each of these would break a view, join strangers, or cannot be read at all."""

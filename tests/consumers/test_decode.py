@@ -113,7 +113,9 @@ def test_a_number_longer_than_its_type_is_parked_alone(preparers):
     for preparer in preparers:
         prepared = preparer.prepare(batch)
         assert prepared.places.tolist() == [0]
-        assert [(bad.place, bad.stage) for bad in prepared.bad] == [(1, "decode")]
+        assert [(bad.place, bad.stage, str(bad.error)) for bad in prepared.bad] == [
+            (1, "check", "wait_s: not between 0 and 2147483647")
+        ]
 
 
 def test_what_follows_a_datum_is_ignored_by_both(preparers):
@@ -166,6 +168,20 @@ def test_a_record_without_events_gives_empty_columns(preparers):
             assert made.events.num_rows == made.mentions.num_rows == len(made.ids) == 0
 
 
+def test_a_number_of_more_than_64_bits_is_parked_alone(preparers):
+    events = random_log(4, 3)
+    batch = RecordBatch()
+    for event in events:
+        put(batch, event, (framed(event), ()))
+    at = batch.values[1].index(str(events[1].event_id).encode()) + 36 + 1
+    # Where a time stands, a varint of ten bytes with all bits set.
+    batch.values[1] = batch.values[1][:at] + b"\xff" * 9 + b"\x7f" + batch.values[1][at + 8 :]
+    for preparer in preparers:
+        prepared = preparer.prepare(batch)
+        assert sorted(prepared.places.tolist()) == [0, 2]
+        assert [bad.place for bad in prepared.bad] == [1]
+
+
 # --- writer's schemas that are none of ours
 
 _FOREIGN = {
@@ -198,7 +214,7 @@ def test_an_older_schema_with_fewer_fields_is_read(preparers):
     old = json.dumps(described)
 
     class Registry:
-        def schema(self, schema_id):
+        def schema(self, _):
             return old
 
     event = next(event for event in random_log(2, 300) if event.channel == "chat" and event.case_refs)

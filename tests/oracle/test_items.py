@@ -67,13 +67,13 @@ def test_one_message_to_two_people_is_two_items():
     assert {row["contact_point"] for row in view("items", *events)} == {ADA, BOB}
 
 
-def test_a_reaction_belongs_to_the_item_without_being_a_step():
+def test_a_reaction_shows_that_the_item_was_seen():
     handle = "social:x:touchlog:1"
     events = (
         happened("social reply.published", "06-10 09:00", handle, message_ref="r1"),
         happened("social reaction.added", "06-10 09:05", handle, message_ref="r1"),
     )
-    assert part(row(view("items", *events)), "furthest", "engagement") == {"furthest": "sent", "engagement": 2}
+    assert part(row(view("items", *events)), "furthest", "engagement") == {"furthest": "opened", "engagement": 2}
 
 
 def test_an_item_that_was_never_seen_to_be_sent_stands_in_the_timeline_once():
@@ -186,9 +186,6 @@ def test_an_interaction_keeps_every_field():
             "promised_at": None,
             "statement": {
                 "kind": "pause",
-                "content_type": None,
-                "channel": None,
-                "about": None,
                 "until": at("06-20 09:00"),
             },
             "survey": None,

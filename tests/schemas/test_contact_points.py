@@ -64,7 +64,7 @@ NO_EMAILS = [
     "ada\nbcc: bo@example.org",
     "mailto:",
     "+46700000001",
-    "a" * 65 + "@example.org",
+    "a" * 300 + "@example.org",
 ]
 PHONES = {
     ("+46700000001", "US"): "+46700000001",

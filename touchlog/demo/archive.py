@@ -18,12 +18,15 @@ INSTAGRAM, CONVERSATIONS = "social/instagram.jsonl", "social/conversations.jsonl
 CRM = "crm/events.jsonl"
 
 COLUMNS = {
-    CALLS: ["call_id", "direction", "started_at", "customer_number", "phone", "queue", "wait_s", "talk_s", "outcome"]
-    + ["agent", "subject", "case", "order"],
-    SCANS: ["item_id", "event_code", "event_time", "office", "reason_code", "returned", "customer_ref", "street"]
-    + ["postal_code", "city", "country", "content_type"],
-    MAILROOM: ["scan_id", "received_at", "reference", "customer_ref", "document_class", "pages", "statement"]
-    + ["content_type", "case", "note"],
+    CALLS: (
+        *("call_id", "direction", "started_at", "customer_number", "phone", "queue", "wait_s", "talk_s", "outcome"),
+        *("agent", "subject", "case", "order"),
+    ),
+    SCANS: (
+        *("item_id", "event_code", "event_time", "office", "reason_code", "returned", "customer_ref", "street"),
+        *("postal_code", "city", "country", "content_type"),
+    ),
+    MAILROOM: (*("scan_id", "received_at", "customer_ref", "document_class", "pages", "statement", "case", "note"),),
 }
 """Headers of the tables, as their systems name the columns."""
 

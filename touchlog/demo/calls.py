@@ -13,6 +13,9 @@ ZONE = "Europe/Stockholm"
 """Where the switchboard's clock hangs, which writes no offset."""
 HOTLINE = "+46855501000"
 
+Step = tuple[str, datetime, int | None]
+"""A call's status, since when, and the seconds talked when it is over."""
+
 
 def call(
     archive: Archive,
@@ -50,7 +53,7 @@ def call(
 
 def hotline_call(archive: Archive, number: str, at: datetime, *, wait: timedelta, talk: timedelta | None) -> None:
     """A customer's call to the hotline; `talk` None: they hung up before anybody answered."""
-    steps = [("ringing", at, None), ("in-progress", at + wait, None)]
+    steps: list[Step] = [("ringing", at, None), ("in-progress", at + wait, None)]
     if talk is None:
         steps = [steps[0], ("canceled", at + wait, None)]
     else:
@@ -61,7 +64,7 @@ def hotline_call(archive: Archive, number: str, at: datetime, *, wait: timedelta
 def call_back(archive: Archive, person: Person, at: datetime, *, status: str, talk: timedelta = timedelta()) -> None:
     """We call a customer: completed, no-answer or busy."""
     ring = timedelta(seconds=12)
-    steps = [("initiated", at, None), ("ringing", at + timedelta(seconds=2), None)]
+    steps: list[Step] = [("initiated", at, None), ("ringing", at + timedelta(seconds=2), None)]
     if status == "completed":
         steps += [("in-progress", at + ring, None), ("completed", at + ring + talk, int(talk.total_seconds()))]
     else:
@@ -69,7 +72,7 @@ def call_back(archive: Archive, person: Person, at: datetime, *, status: str, ta
     _callbacks(archive, steps, {"From": HOTLINE, "To": person.phone, "Direction": "outbound-api"})
 
 
-def _callbacks(archive: Archive, steps: list[tuple[str, datetime, int | None]], about: dict[str, str]) -> None:
+def _callbacks(archive: Archive, steps: list[Step], about: dict[str, str]) -> None:
     call_id = f"CA{archive.number('twilio'):032}"
     for place, (status, at, seconds) in enumerate(steps):
         given = {"CallSid": call_id, "AccountSid": f"AC{1:032}", **about, "CallStatus": status}

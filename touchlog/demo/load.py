@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from consumers.projector import Progress, Projector
 from log.log import Log
 from log.open import open_log
 from producers.emit import EMIT
-from producers.format import Options
+from producers.format import Format, Options
 from producers.formats import recognise
 from producers.publish import publish
 from producers.rejects import RejectsFile
 from producers.report import Report
-from producers.sources import sources
+from producers.sources import Source, sources
 from projections.store import Store
 from schemas.errors import ConfigurationError
 from schemas.registry import Registry
@@ -75,22 +76,29 @@ def load(
     """
     reports: dict[str, Report] = {}
     read = 0
+    names = list(archive.files())
     for delivery in DELIVERIES:
-        files = [payloads / name for name in archive.files() if name.startswith(f"{delivery}/")]
-        before = read
         reports[delivery] = report = publish(
-            sources(files),
-            format=EMIT if delivery == OWN_SYSTEMS else lambda _, head, channel=delivery: recognise(channel, head),
+            sources(payloads / name for name in names if name.startswith(f"{delivery}/")),
+            format=EMIT if delivery == OWN_SYSTEMS else partial(_recognised, delivery),
             options=options(),
             log=log,
             registry=registry,
             rejects=rejects,
-            progress=lambda report, before=before: progress(before + report.read),
+            progress=partial(_told, progress, read),
         )
         read += report.read
         if report.stopped:
             break
     return reports
+
+
+def _recognised(channel: str, _: Source, head: bytes) -> Format:
+    return recognise(channel, head)
+
+
+def _told(progress: Callable[[int], None], before: int, report: Report) -> None:
+    progress(before + report.read)
 
 
 def fold(

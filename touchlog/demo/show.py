@@ -75,8 +75,8 @@ def show_published(reports: Mapping[str, Report], rejects: Path) -> None:
 def show_folded(done: Folded, store: Path) -> None:
     """How the events of the log became views."""
     console().print(
-        f"{count(done.read)} records folded into {store}: {count(done.applied)} applied, {count(done.duplicates)} delivered"
-        f" twice and counted once, {count(done.parked)} parked; {done.seconds:.1f} s"
+        f"{count(done.read)} records folded into {store}: {count(done.applied)} applied,"
+        f" {count(done.duplicates)} delivered twice and counted once, {count(done.parked)} parked; {done.seconds:.1f} s"
     )
 
 

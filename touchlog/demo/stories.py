@@ -33,8 +33,8 @@ def tell_everything(archive: Archive, people: Sequence[Person]) -> None:
         fitting = [person for person in others if _fits(story, person)]
         for number in range(often):
             person = dice.one_of(fitting)
-            # Every eighth began in the last three days.
-            day = dice.between(-3, -1) if number % 8 == 0 else dice.between(-88, -4)
+            # Every sixth began in the last three days.
+            day = dice.between(-3, -1) if number % 6 == 0 else dice.between(-88, -4)
             at = archive.at(day, "07:30") + timedelta(minutes=dice.between(0, 540), seconds=dice.between(0, 59))
             story(archive, person, at, dice)
     for number in range(12):
@@ -138,7 +138,7 @@ def direct_message(archive: Archive, person: Person, at: datetime, dice: Dice) -
     messages.customer(at, question, twice=dice.chance(0.08))
     if _forgotten(archive, at, dice):
         return
-    answered = at + dice.minutes(4, 300)
+    answered = at + dice.minutes(4, 200)
     messages.us(answered, answer)
     if dice.chance(0.7):
         messages.read(answered + dice.minutes(1, 120))
@@ -279,7 +279,7 @@ _STORIES: tuple[tuple[Story, int], ...] = (
     (letter, 20),
     (states_a_choice, 36),
     (recommends_us, 30),
-    (from_public_to_mail_to_phone, 16),
-    (from_chat_to_phone, 16),
-    (call_back_promised, 14),
+    (from_public_to_mail_to_phone, 20),
+    (from_chat_to_phone, 20),
+    (call_back_promised, 16),
 )
