@@ -1,6 +1,5 @@
 """The decoded columns of one channel as the columns of the store, with what they say about identity and threads."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -333,8 +332,3 @@ def _rest(channel: str, column: Columns, points: _Points) -> pa.Array:
 def _micros(values: pa.Array) -> Ints:
     found: Ints = values.cast(pa.int64()).to_numpy()
     return found
-
-
-def rest_of(text: str | None) -> dict[str, object]:
-    """The seldom asked fields of a row, parsed."""
-    return dict(json.loads(text)) if text else {}

@@ -79,7 +79,7 @@ class Store:
             config["memory_limit"] = memory_limit
         con = _connect(path, threads, config)
         # A checkpoint writes what the log holds into the file: seldom, and not in the middle of a small batch.
-        con.execute("SET checkpoint_threshold = '256MB'")
+        con.execute("SET checkpoint_threshold = '64MB'")
         # Ids leave as 16 bytes, not as text, where the fold reads its caches.
         con.execute("SET arrow_lossless_conversion = true")
         store = cls(con, path)

@@ -91,12 +91,12 @@ class ConfluentRegistry:
         if not _is_address(url):
             raise ConfigurationError("the registry's address must be a URL; type --registry http://host:8081")
         self._url = url.rstrip("/")
-        self._client = httpx.Client(timeout=timeout, headers={"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE})
+        self._timeout = timeout
         self._current: dict[str, tuple[int, str]] = {}
         self._schemas: dict[int | UUID, str] = {}
 
     def current(self, stream: str) -> tuple[int, str]:
-        """Registers the schema where it is not yet; a subject without a compatibility level gets ours."""
+        """Registers the schema where it is not yet; a subject that nobody checks is checked from here on."""
         known = self._current.get(stream)
         if known is None:
             text = schema_text(stream)
@@ -107,10 +107,12 @@ class ConfluentRegistry:
         return known
 
     def _hold_compatible(self, subject: str) -> None:
-        """Some registries check nothing until told (Apicurio); a level that somebody chose is left alone."""
+        """Some registries check nothing until told (Apicurio); another level that somebody chose is left alone."""
         try:
-            self._call("GET", f"/config/{subject}")
+            level = self._call("GET", f"/config/{subject}").get("compatibilityLevel")
         except UnknownSchema:
+            level = None
+        if level in {None, "NONE"}:
             self._call("PUT", f"/config/{subject}", {"compatibility": COMPATIBILITY})
 
     def schema(self, schema_id: int) -> str:
@@ -141,8 +143,10 @@ class ConfluentRegistry:
         return _answer(self._request(method, path, body), path)
 
     def _request(self, method: str, path: str, body: Mapping[str, str] | None = None) -> httpx.Response:
+        # Each schema is asked for once: a connection kept open would only have to be closed by somebody.
+        headers = {"Accept": MEDIA_TYPE, "Content-Type": MEDIA_TYPE}
         try:
-            return self._client.request(method, self._url + path, json=body)
+            return httpx.request(method, self._url + path, json=body, headers=headers, timeout=self._timeout)
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"the schema registry does not answer: {type(error).__name__}") from None
 

@@ -14,8 +14,8 @@ from schemas.models import CLOCK_TOLERANCE, EARLIEST, EVENT_MODELS, ContactPoint
 TEXTS = st.text(max_size=30)
 MOMENTS = st.datetimes(
     EARLIEST.replace(tzinfo=None),
-    datetime(9999, 12, 30),
-    timezones=st.sampled_from([UTC]),  # noqa: DTZ001 - made aware
+    datetime(9999, 12, 30),  # noqa: DTZ001 - made aware
+    timezones=st.just(UTC),
 )
 _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "score": st.integers(0, 10),

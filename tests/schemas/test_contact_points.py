@@ -37,7 +37,7 @@ EMAILS = {
     "Ada Example <Ada@Example.org>": "ada@example.org",
     '"Example, Ada" <ada@example.org>': "ada@example.org",
     "<ada@example.org>": "ada@example.org",
-    "ada@example.org": "ada@example.org",
+    "ada\uff20example.org": "ada@example.org",
     "ada\x00@example.org": "ada@example.org",
     "ada+news@example.org": "ada+news@example.org",
     "a.d.a@example.org": "a.d.a@example.org",
@@ -78,7 +78,7 @@ PHONES = {
     ("whatsapp:+46700000001", "US"): "+46700000001",
     ("+46700000001 ext. 12", "US"): "+46700000001",
     ("+46\u00a070\u00a0000\u00a000\u00a001", "US"): "+46700000001",
-    ("＋４６７０００００００１", "US"): "+46700000001",
+    ("\uff0b\uff14\uff16\uff17\uff10\uff10\uff10\uff10\uff10\uff10\uff10\uff11", "US"): "+46700000001",
     ("(202) 555-0100", "US"): "+12025550100",
     ("1-202-555-0100", "US"): "+12025550100",
 }
@@ -128,7 +128,7 @@ POSTAL = {
         {"country_code": "SG", "postal_code": "546080", "street_address": "1 Example Road"},
         "SG|546080||1 EXAMPLE ROAD",
     ),
-    "full width": ({**STORGATAN, "street_address": "Storgatan １"}, "SE|11122|STOCKHOLM|STORGATAN 1"),
+    "full width": ({**STORGATAN, "street_address": "Storgatan \uff11"}, "SE|11122|STOCKHOLM|STORGATAN 1"),
 }
 NO_POSTAL = {
     "free text": "Storgatan 1, 111 22 Stockholm",
@@ -147,7 +147,7 @@ NO_POSTAL = {
 }
 OTHERS = {
     (Kind.ACCOUNT, " c-1 001 "): "C-1001",
-    (Kind.ACCOUNT, "c‑1"): "C‐1",
+    (Kind.ACCOUNT, "c\u20111"): "C\u20101",
     (Kind.ACCOUNT, "straße"): "STRASSE",
     (Kind.SOCIAL, "Instagram:17841:AbC"): "instagram:17841:AbC",
     (Kind.SOCIAL, " X : acme : 42 "): "x:acme:42",
@@ -346,9 +346,11 @@ def test_a_contact_as_a_person_types_it(text, key):
 @given(ODD)
 def test_typing_anything_is_a_contact_point_or_invalid(text):
     try:
-        assert parse_contact(text).value
-    except InvalidEvent as error:
-        assert str(error).startswith("contact_points.value: empty")
+        found = parse_contact(text)
+    except InvalidEvent:
+        assert not text.rpartition(":")[2].replace("\x00", "").strip()
+        return
+    assert found.value
 
 
 def test_the_id_of_a_contact_point_stays_for_ever():

@@ -147,9 +147,9 @@ def test_the_locked_registry_answers_by_stream_id_and_guid(stream):
 def test_the_locked_registry_says_which_id_it_does_not_know():
     registry = LockedRegistry()
 
-    with pytest.raises(UnknownSchema, match="schema id 4711 is not in registry.lock"):
+    with pytest.raises(UnknownSchema, match=r"schema id 4711 is not in registry.lock"):
         registry.schema(4711)
-    with pytest.raises(UnknownSchema, match="00000000-0000-0000-0000-000000000007 is not in registry.lock"):
+    with pytest.raises(UnknownSchema, match=r"00000000-0000-0000-0000-000000000007 is not in registry.lock"):
         registry.schema_by_guid(UUID(int=7))
 
 

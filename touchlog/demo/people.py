@@ -90,9 +90,9 @@ def _person(number: int) -> Person:
         visitor=f"c0ffee00-0000-4000-8000-{number:012}",
         habit=dice.one_of(habits),
         private=dice.chance(0.3),
-        reads_news=dice.chance(0.32),
-        gets_offers=dice.chance(0.3),
-        gets_catalogue=dice.chance(0.24),
+        reads_news=dice.chance(0.25),
+        gets_offers=dice.chance(0.25),
+        gets_catalogue=dice.chance(0.19),
     )
     if number == 1:
         return replace(

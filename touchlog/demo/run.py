@@ -19,6 +19,7 @@ from touchlog.settings import Settings
 from touchlog.signals import asked_to_stop, terminated_as_interrupted
 
 _INTERRUPTED = 130
+_TO_BEGIN_ANEW = "interrupted; to begin anew type the same command again"
 
 
 def run(settings: Settings, *, today: date) -> None:
@@ -65,6 +66,7 @@ def run(settings: Settings, *, today: date) -> None:
                 stop=stop,
             )
             if stop():
+                click.echo(_TO_BEGIN_ANEW, err=True)
                 raise click.exceptions.Exit(_INTERRUPTED)
     show_folded(done, store)
     show_answers(settings)
@@ -75,10 +77,11 @@ def _check(reports: dict[str, Report], rejects: Path) -> None:
     for report in reports.values():
         if report.error is not None:
             raise report.error
+        if report.stopped:
+            click.echo(_TO_BEGIN_ANEW, err=True)
+            raise click.exceptions.Exit(_INTERRUPTED)
         if report.failed:
             raise DeliveryFailed(
                 f"the log did not confirm {report.failed:,} events; their payloads are in {rejects}: type the same"
                 " command again, with another prefix where the log is Kafka"
             )
-        if report.stopped:
-            raise click.exceptions.Exit(_INTERRUPTED)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from textwrap import indent
 
 import pyarrow as pa
 from rich.console import Console, RenderableType
@@ -112,7 +113,7 @@ def show_next(settings: Settings, seconds: float, payloads: Path) -> None:
 
 def _show_question(question: Question, rows: pa.Table, out: Console) -> None:
     out.print(Text(question.title, style="bold"))
-    out.print(_indented(Text(question.sql, style="dim")), soft_wrap=True)
+    out.print(Text(indent(question.sql, "  "), style="dim"), soft_wrap=True)
     found = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     out.print(_indented(answer(rows.schema, found, width=out.width - 2)))
     out.print()
