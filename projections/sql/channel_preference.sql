@@ -84,7 +84,7 @@ judged AS (
             WHEN coalesce(person.stated, point.stated) IS NOT NULL THEN 'legal'
             WHEN t.unreachable_since IS NOT NULL THEN 'unreachable'
             WHEN p.channel = t.channel THEN 'stated'
-            WHEN e.customer_id IS NOT NULL AND r.delivered > 0 THEN 'inferred'
+            WHEN e.customer_id IS NOT NULL AND r.engaged > 0 THEN 'inferred'
             ELSE 'default'
         END AS basis,
         t.channel || ' for ' || ct.content_type || ': ' || CASE basis

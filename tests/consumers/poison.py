@@ -90,7 +90,7 @@ def _unknown(make: Callable[[Event], Value]) -> Poison:
     return Poison(make=make, stage="schema", error="UnknownSchema")
 
 
-_GARBAGE = random.Random(7).randbytes(1_000_000)
+_GARBAGE = random.Random(7).randbytes(980_000)
 _NO_UUID = "6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a0g"
 
 POISON: dict[str, Poison] = {

@@ -91,7 +91,7 @@ def _rows(customer: str, content_type: str, known: Known, now: datetime) -> list
             row |= {"basis": "unreachable", "score": 0, "reason": because}
         elif wish is not None and wish[0].channel == channel:
             row |= {"basis": "stated", "reason": f"stated through {wish[1].channel} on {wish[1].at:%Y-%m-%d}"}
-        elif enough and items:
+        elif enough and row["engaged"]:
             row |= {"basis": "inferred", "reason": f"responded to {row['engaged']} of {row['delivered']}"}
         else:
             row |= {"basis": "default", "reason": "the organisation's default"}

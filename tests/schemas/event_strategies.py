@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from schemas.event_types import EVENT_TYPES
 from schemas.models import CLOCK_TOLERANCE, EARLIEST, EVENT_MODELS, ContactPoint, Event, Statement, Survey
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For machines that do something else besides."""
 
 TEXTS = st.text(max_size=30)
 MOMENTS = st.datetimes(

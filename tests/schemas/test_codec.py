@@ -33,7 +33,7 @@ from schemas.models import (
 )
 from schemas.registry import LockedRegistry
 from schemas.topics import STREAMS
-from tests.schemas.event_strategies import any_event
+from tests.schemas.event_strategies import any_event, unhurried
 from tests.strategies import events
 
 REGISTRY = LockedRegistry()
@@ -47,6 +47,7 @@ def round_trip(event):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
+@unhurried
 @given(data=st.data())
 def test_any_event_comes_back_as_it_was(stream, data):
     event = data.draw(any_event(stream))
@@ -54,6 +55,7 @@ def test_any_event_comes_back_as_it_was(stream, data):
     assert round_trip(event) == event
 
 
+@unhurried
 @given(events(max_size=8))
 def test_events_as_they_happen_come_back_as_they_were(given_events):
     for event in given_events:
@@ -61,6 +63,7 @@ def test_events_as_they_happen_come_back_as_they_were(given_events):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
+@unhurried
 @given(data=st.data())
 def test_bytes_equal_those_of_fastavro_with_logical_types(stream, data):
     event = data.draw(any_event(stream))
@@ -118,6 +121,7 @@ def an_event(**fields):
     )
 
 
+@unhurried
 @given(st.datetimes(timezones=st.just(UTC)))
 @example(datetime.max.replace(tzinfo=UTC))
 @example(datetime.min.replace(tzinfo=UTC))
@@ -132,6 +136,7 @@ def test_microseconds_do_not_depend_on_the_zone():
     assert micros(here) == micros(here.astimezone(UTC)) == 1_772_422_145_123_456
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_datum_are_undecodable_and_nothing_else(datum):
     _, schema = REGISTRY.current("email")

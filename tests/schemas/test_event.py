@@ -15,6 +15,7 @@ from schemas.event import NAMESPACE, SUMMARY_LENGTH, build_event, derive_event_i
 from schemas.event_types import EVENT_TYPES
 from schemas.models import EVENT_MODELS, Assurance, ContactPoint, EmailEvent, Kind, Role, Statement, Survey
 from schemas.topics import STREAMS
+from tests.schemas.event_strategies import unhurried
 
 MOMENT = datetime(2026, 3, 2, 9, 14, 5, 123457, UTC)
 ADA = contact_point("email", "ada@example.org")
@@ -59,6 +60,7 @@ def test_an_event_id_stays_for_ever():
     assert found == UUID("61cdb3fb-0f3d-59a0-95bd-ae468364e225")
 
 
+@unhurried
 @given(st.datetimes(datetime(1996, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - made aware
 def test_an_event_id_does_not_depend_on_when_it_was_seen_or_in_which_zone(observed_at):
     there = timezone(timedelta(hours=-7))
@@ -97,6 +99,7 @@ def test_what_is_told_besides_does_not_change_the_id(change):
     assert an_event(**change).event_id == an_event().event_id
 
 
+@unhurried
 @given(st.integers(0, 2**53))
 def test_every_microsecond_has_its_own_id(microsecond):
     moment = datetime(1995, 1, 1, tzinfo=UTC) + timedelta(microseconds=microsecond)
@@ -232,6 +235,7 @@ def test_a_point_told_twice_stays_once_with_the_surest():
     ]
 
 
+@unhurried
 @given(st.permutations(points(*[(k, f"{k}:a:b", a, r) for k in Kind for a in Assurance for r in Role])))
 def test_the_order_among_unequals_does_not_depend_on_the_order_given(given_points):
     ranks = [
@@ -310,6 +314,7 @@ ODD = st.one_of(
 
 
 @pytest.mark.parametrize("stream", STREAMS)
+@unhurried
 @given(data=st.data())
 def test_an_explanation_never_holds_a_value(stream, data):
     model = EVENT_MODELS[stream]
