@@ -223,11 +223,11 @@ def test_what_somebody_responds_to_is_inferred_from_three_items_on_two_channels(
         {
             "channel": "email",
             "rank": 2,
-            "basis": "inferred",
+            "basis": "default",
             "score": round(4096 / (15360 + 20480), 4),
             "delivered": 2,
             "engaged": 0,
-            "reason": "email for news: responded to 0 of 2",
+            "reason": "email for news: the organisation's default",
         },
         {
             "channel": "social",
