@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 import pyruhvro
 
@@ -141,13 +142,15 @@ class Decoder:
         Raises RegistryUnavailable when a schema is not known yet and the registry does not answer.
         """
         bad: list[BadRecord] = []
-        members: dict[tuple[str, bytes], list[int]] = {}
-        for place, (topic, value) in enumerate(zip(batch.topics, batch.values, strict=True)):
-            if place in leave_out:
-                continue
-            members.setdefault((topic, b"" if value is None else value[:_PREFIX]), []).append(place)
+        prefixes = [b"" if value is None else value[:_PREFIX] for value in batch.values]
+        keys = list(zip(batch.topics, prefixes, strict=True))
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        members = np.fromiter(map(numbers.__getitem__, keys), np.int64, len(keys))
         groups = []
-        for (topic, prefix), places in members.items():
+        for (topic, prefix), number in numbers.items():
+            places = [place for place in np.flatnonzero(members == number).tolist() if place not in leave_out]
+            if not places:
+                continue
             if len(prefix) == _PREFIX and prefix[:1] == MAGIC:
                 key = int.from_bytes(prefix[1:], "big")
                 groups.append(self._group(batch, topic, key, places, _PREFIX, bad))
