@@ -71,7 +71,7 @@ def test_readers_see_the_same_before_during_and_after(path):
             while folding.compaction.step():
                 steps += 1
                 assert seen(reader) == before
-        assert parts(store)
+        assert max(parts(store)) >= 1
         assert steps > 12
 
 
@@ -98,11 +98,11 @@ def _crashed_copy(path, folder):
 
 
 def test_a_crash_after_any_step_loses_nothing_and_is_made_up_for(path, tmp_path):
-    events = random_log(74, 250)
+    events = random_log(74, 300)
     crashes = left_staging = left_frozen = 0
     with Store.open(path) as store:
         folding = Folding(store)
-        for number, batch in enumerate(cut(events[:200], random.Random(74), 1)):
+        for number, batch in enumerate(cut(events[:250], random.Random(74), 1)):
             folding.fold(batch)
             wanted = seen(store.cursor())
             step = 0
@@ -116,10 +116,10 @@ def test_a_crash_after_any_step_loses_nothing_and_is_made_up_for(path, tmp_path)
                     assert staging(again.con) == 0
                     assert seen(again.con) == wanted
                     if step % 4 == 0:
-                        _goes_on(again, wanted, events[200:])
-    assert crashes > 10
-    assert left_staging > 3
-    assert left_frozen > 3
+                        _goes_on(again, wanted, events[250:])
+    assert crashes >= 8
+    assert left_staging >= 4
+    assert left_frozen >= 4
 
 
 def _goes_on(store, wanted, more):

@@ -1,6 +1,8 @@
 """What the demo prints."""
 
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -99,6 +101,7 @@ def show_next(settings: Settings, seconds: float, payloads: Path) -> None:
     """What to type now; all of it works on the demo's log and store."""
     store, log = shlex.quote(str(settings.store)), shlex.quote(settings.log)
     lines = (
+        *_on_the_path(),
         f"touchlog customer {ADA} --store {store}",
         f'touchlog sql --store {store} "SHOW ALL TABLES"',
         f'touchlog sql --store {store} "FROM touchlog.conversations WHERE switches > 1"',
@@ -109,6 +112,15 @@ def show_next(settings: Settings, seconds: float, payloads: Path) -> None:
     out.print(_rule(f"done in {seconds:.0f} s; type next", out))
     for line in lines:
         out.print(Text(line, style="bold"), soft_wrap=True)
+
+
+def _on_the_path() -> tuple[str, ...]:
+    """How a shell that does not know `touchlog` yet gets to know it."""
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("touchlog") or not activate.exists():
+        return ()
+    here = Path.cwd()
+    return (f". {shlex.quote(str(activate.relative_to(here) if activate.is_relative_to(here) else activate))}",)
 
 
 def _show_question(question: Question, rows: pa.Table, out: Console) -> None:
