@@ -1,6 +1,7 @@
 """The fold's memory is a cache: read again at any moment it is the same, and an error leaves nothing behind."""
 
 import random
+from copy import deepcopy
 from dataclasses import replace
 
 import pyarrow as pa
@@ -40,9 +41,9 @@ def prepared(events, end=None):
 
 
 def _cache(folder):
-    """What a folder remembers, but for what says nothing."""
+    """What a folder remembers now, but for what says nothing."""
     people, threads = folder._people, folder._threads
-    return {
+    found = {
         "positions": folder.positions,
         "batch": folder.batch,
         "ids": _seen(folder._seen),
@@ -57,6 +58,7 @@ def _cache(folder):
             for what, value in _graph(graph.components).items()
         },
     }
+    return deepcopy(found)
 
 
 def _seen(seen):

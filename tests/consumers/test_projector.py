@@ -135,14 +135,14 @@ def _publish_slowly(home, events):
 
 
 def test_a_reader_never_sees_offsets_and_rows_disagree(home):
-    events = random_log(46, 3000)
+    events = random_log(46, 1500)
     with home.open() as log:
         publish(log, events)
     found, over = [], threading.Event()
     with home.open() as log, Store.open(home.store) as store:
         reader = threading.Thread(target=_look, args=(store.cursor(), found, over))
         reader.start()
-        Projector(log, store, REGISTRY, batch_size=50, compact_after=400).run(until_caught_up=True)
+        Projector(log, store, REGISTRY, batch_size=50, compact_after=300).run(until_caught_up=True)
         over.set()
         reader.join()
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,19 +53,19 @@ class Victim:
         }
         words = [str(word) for option in options.items() for word in option]
         return subprocess.Popen(
-            [sys.executable, "-m", "touchlog.cli", "project", "--until-caught-up", *words],
+            [sys.executable, "-c", "from touchlog.cli import main; main()", "project", "--until-caught-up", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run_and_kill(self, moment: Callable[[], float], *, early: bool) -> bool:
+    def run_and_kill(self, seconds: float, *, early: bool) -> bool:
         """Start it and kill it some seconds later, or later than its first work of this run; False if it had ended."""
         process = self.start()
         if not early:
             self._wait_for_work(process)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(moment())
+            process.wait(seconds)
         ended = process.poll()
         process.kill()
         said, _ = process.communicate()
@@ -110,9 +110,12 @@ class Victim:
 
 
 def kill_and_compare(
-    victim: Victim, events: Sequence[Event], repeats: Sequence[Event], dice: random.Random, kills: int
+    victim: Victim, events: Sequence[Event], repeats: Sequence[Event], dice: random.Random, kills: int, longest: float
 ) -> None:
-    """Publish, kill so often, run to the end, and hold the views against the oracle's."""
+    """Publish, kill so often, run to the end, and hold the views against the oracle's.
+
+    `longest` is how many seconds a projector lives at most after its first write.
+    """
     arriving = [*events, *repeats]
     dice.shuffle(arriving)
     with open_log(victim.url) as log:
@@ -121,7 +124,7 @@ def kill_and_compare(
     while victim.kills < kills:
         # The first two before anything is committed; then one in five while it starts.
         early = victim.kills < 2 or dice.random() < 0.2
-        if not victim.run_and_kill(lambda: dice.uniform(0, 0.4 if early else 0.9), early=early):
+        if not victim.run_and_kill(dice.uniform(0, 0.4 if early else longest), early=early):
             # It was faster than its killer: more work, of events that it knows.
             with open_log(victim.url) as log:
                 records += publish(log, dice.sample(arriving, _MORE))
@@ -149,7 +152,7 @@ def _repeats(events: Sequence[Event], count: int) -> list[Event]:
 def test_kills_on_the_embedded_log(tmp_path, dice, kills):
     events = random_log(91, 16_000)
     victim = Victim(url=f"embedded:{tmp_path / 'log.sqlite'}", store=tmp_path / "views.duckdb")
-    kill_and_compare(victim, events, _repeats(events, 4_000), dice, kills or 10)
+    kill_and_compare(victim, events, _repeats(events, 4_000), dice, kills or 10, longest=1.5)
 
 
 @pytest.mark.kafka
@@ -158,4 +161,4 @@ def test_kills_on_kafka(tmp_path, real_kafka, unique, dice, kills):
     events = random_log(92, 65_000)
     url = f"kafka://{real_kafka.bootstrap}?prefix={unique('kill')}."
     victim = Victim(url=url, store=tmp_path / "views.duckdb")
-    kill_and_compare(victim, events, _repeats(events, 35_000), dice, kills or 20)
+    kill_and_compare(victim, events, _repeats(events, 35_000), dice, kills or 20, longest=3.0)
