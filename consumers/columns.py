@@ -20,7 +20,7 @@ from schemas.codec import micros
 from schemas.errors import InvalidEvent
 from schemas.event_types import EVENT_TYPES
 from schemas.models import EARLIEST as EARLIEST_TIME
-from schemas.models import EVENT_MODELS, Event
+from schemas.models import EVENT_MODELS, MAX_CONTACT_POINTS, Event
 
 Pair = tuple[int, str, str]
 """(row, name, name)"""
@@ -105,7 +105,9 @@ def _broken(batch: pa.RecordBatch, valid_id: Mask) -> Iterator[tuple[Mask, str]]
         )
         yield (score < 0) | (score > scale) | (scale < 1) | (scale > _LONGEST_SCALE), "survey.score: not on its scale"
     points = batch.column("contact_points")
-    yield pc.list_value_length(points).to_numpy() == 0, "contact_points: empty"
+    lengths = pc.list_value_length(points).to_numpy()
+    yield lengths == 0, "contact_points: empty"
+    yield lengths > MAX_CONTACT_POINTS, f"contact_points: more than {MAX_CONTACT_POINTS}"
     yield _holds_empty(points, pc.struct_field(points.flatten(), "value")), "contact_points.value: empty"
     for name in ("source", "conversation_ref", "message_ref", "answers_ref"):
         yield column.equal(name, [""]), f"{name}: empty"

@@ -19,7 +19,7 @@ def dead_letter_rows(batch: RecordBatch, bad: Sequence[BadRecord], now: datetime
             "topic": batch.topics[record.place],
             "partition": batch.partitions[record.place],
             "log_offset": batch.offsets[record.place],
-            "timestamp": batch.timestamps[record.place],
+            "timestamp": _plausible(batch.timestamps[record.place]),
             "key": batch.keys[record.place],
             "value": batch.values[record.place],
             "headers": json.dumps(
@@ -34,3 +34,8 @@ def dead_letter_rows(batch: RecordBatch, bad: Sequence[BadRecord], now: datetime
         for record in bad
     ]
     return pa.Table.from_pylist(rows, schema=layout.arrow_schema(layout.DEAD_LETTER_COLUMNS))
+
+
+def _plausible(milliseconds: int) -> int | None:
+    """A record's timestamp, or None when it is no moment of the years 1970 to 9999 (nanoseconds given, say)."""
+    return milliseconds if 0 <= milliseconds < 253_402_300_800_000 else None

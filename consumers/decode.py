@@ -5,6 +5,7 @@ by record (fastavro), which finds the bad ones. Both park the same records; test
 """
 
 import json
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +19,13 @@ import pyruhvro
 from log.log import Headers, RecordBatch
 from schemas.codec import MAGIC, decode, plain_schema
 from schemas.errors import DeadLetter, UndecodableRecord, UnknownSchema
-from schemas.registry import Registry
+from schemas.registry import Registry, schema_text
 from schemas.topics import stream_of
 
 GUID_HEADER = "__value_schema_id"
 _PREFIX = 5
+_ASK_AGAIN_S = 30.0
+_NEEDED_WITHIN = frozenset({"kind", "value", "assurance", "role"})
 _NEEDED = ("event_id", "type", "occurred_at", "observed_at", "source", "direction", "contact_points")
 """Fields without which a record is no event."""
 
@@ -62,6 +65,14 @@ class WriterSchema:
             or not str(described.get("namespace", "")).endswith(f".{channel}")
         ):
             raise UnknownSchema(f"the schema is not one of channel {channel}")
+        known = _arrow(schema_text(channel))
+        odd = [
+            name
+            for name in self._field_names()
+            if name in known.names and not _fits(known.field(name), self.arrow.field(name))
+        ]
+        if odd:
+            raise UnknownSchema(f"the schema is not one of channel {channel}: other types of {', '.join(sorted(odd))}")
         lacking = [name for name in _NEEDED if name not in self._field_names()]
         if lacking:
             raise UnknownSchema(f"the schema is not one of channel {channel}: it lacks {', '.join(lacking)}")
@@ -77,11 +88,11 @@ class WriterSchema:
 
     @cached_property
     def plain(self) -> str:
-        return json.dumps(_widened(plain_schema(self.text)))
+        return _plain(self.text)
 
     @cached_property
     def arrow(self) -> pa.Schema:
-        return pyruhvro.avro_to_arrow_schema(self.plain)
+        return _arrow(self.text)
 
     def columns(self, datums: Sequence[bytes]) -> pa.RecordBatch:
         """All datums at once. Raises UndecodableRecord when any is bad, without saying which."""
@@ -134,7 +145,8 @@ class Decoder:
     def __init__(self, registry: Registry, *, columnar: bool = True) -> None:
         self._registry = registry
         self._columnar = columnar
-        self._schemas: dict[tuple[str, int | UUID], WriterSchema | DeadLetter] = {}
+        self._schemas: dict[tuple[str, int | UUID], WriterSchema] = {}
+        self._unknown: dict[tuple[str, int | UUID], tuple[float, DeadLetter | None]] = {}
 
     def decode(self, batch: RecordBatch, leave_out: Set[int] = frozenset()) -> tuple[list[Group], list[BadRecord]]:
         """The batch's records in groups (without the places left out), and those that cannot be decoded.
@@ -199,13 +211,18 @@ class Decoder:
         return Group(channel=channel, schema_id=schema_id, places=places, columns=columns)
 
     def _schema(self, channel: str, key: int | UUID) -> WriterSchema | DeadLetter:
+        until, error = self._unknown.get((channel, key), (0.0, None))
+        if error is not None and time.monotonic() < until:
+            return error
         known = self._schemas.get((channel, key))
         if known is None:
             try:
                 text = self._registry.schema(key) if isinstance(key, int) else self._registry.schema_by_guid(key)
                 known = WriterSchema(text, channel)
             except DeadLetter as error:
-                known = error
+                # Not for ever: it may be registered a moment later.
+                self._unknown[(channel, key)] = (time.monotonic() + _ASK_AGAIN_S, error)
+                return error
             self._schemas[(channel, key)] = known
         return known
 
@@ -220,6 +237,31 @@ def _widened(node: Any) -> Any:
             kept["fields"] = [{**field, "type": _widened(field["type"])} for field in kept["fields"]]
         return kept
     return "long" if node == "int" else node
+
+
+def _plain(text: str) -> str:
+    return json.dumps(_widened(plain_schema(text)))
+
+
+def _arrow(text: str) -> pa.Schema:
+    return pyruhvro.avro_to_arrow_schema(_plain(text))
+
+
+def _fits(known: pa.Field, found: pa.Field) -> bool:
+    """Whether a writer's field can be read as the one of this version: as strict, and of the same type within."""
+    one, other = known.type, found.type
+    if found.nullable and not known.nullable:
+        return False
+    if pa.types.is_struct(one):
+        return bool(pa.types.is_struct(other)) and all(
+            _fits(part, other.field(part.name)) if part.name in other.names else part.name not in _NEEDED_WITHIN
+            for part in one.fields
+        )
+    if pa.types.is_map(one):
+        return bool(pa.types.is_map(other) and one.key_type == other.key_type and one.item_type == other.item_type)
+    if pa.types.is_list(one):
+        return pa.types.is_list(other) and _fits(one.value_field, other.value_field)
+    return bool(one == other)
 
 
 def _guid(headers: Headers) -> UUID | None:

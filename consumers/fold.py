@@ -148,7 +148,7 @@ class Folder:
         if self._stale:
             self.reload()
         started = datetime.now(UTC)
-        fresh = self._fresh(prepared.ids)
+        fresh = self._fresh(prepared)
         folded = Folded(
             read=len(prepared),
             applied=int(fresh.sum()),
@@ -181,11 +181,11 @@ class Folder:
         self.positions = {**self.positions, **moved}
         return folded
 
-    def _fresh(self, ids: Ids) -> Mask:
-        """Rows whose event was not seen before, in this batch or ever."""
-        unique, _, rows = earliest(ids, np.arange(len(ids)))
+    def _fresh(self, prepared: Prepared) -> Mask:
+        """Rows whose event was not seen before, in this batch or ever; of repetitions the first in the log's order."""
+        unique, _, rows = earliest(prepared.ids, prepared.places)
         known, _ = self._seen.find(unique)
-        fresh = np.zeros(len(ids), bool)
+        fresh = np.zeros(len(prepared.ids), bool)
         fresh[rows[~known]] = True
         return fresh
 

@@ -95,6 +95,9 @@ class Projector:
                         break
         finally:
             gc.unfreeze()
+        while goal is not None and not stop() and self._compaction.step():
+            # A store that is only ever opened to catch up would never be compacted otherwise.
+            self._report(started, goal, "compacting")
         self._finish()
         return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
 

@@ -11,7 +11,7 @@ from log.embedded_reader import EmbeddedReader
 from log.embedded_writer import EmbeddedWriter
 from log.log import Positions, TopicPartition
 from log.sqlite_file import connect, transaction, translated
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, LogError
 
 _ENDS = """
     SELECT p.partition, p.begin, coalesce(
@@ -32,6 +32,7 @@ class EmbeddedLog:
         self._namespace = namespace
         self.url = f"embedded:{path}" + (f"?prefix={namespace}" if namespace else "")
         self._connection: sqlite3.Connection | None = connect(self._path, must_exist=must_exist)
+        self._file = self._identity()
 
     def create_topics(self, topics: Iterable[str], partitions: int) -> list[str]:
         if partitions < 1:
@@ -117,11 +118,21 @@ class EmbeddedLog:
 
     def _bounds(self, topics: Iterable[str]) -> Mapping[TopicPartition, tuple[int, int]]:
         connection, bounds = self._open(), {}
+        if self._identity() != self._file:
+            # What is still open is a file without a name, which nobody else writes to.
+            raise LogError(f"{self._path} was deleted or replaced while it was open; restore it and start again")
         with translated(self._path):
             for topic in dict.fromkeys(topics):
                 for partition, begin, end in connection.execute(_ENDS, (self._namespace + topic,)):
                     bounds[TopicPartition(topic, partition)] = (begin, end)
         return bounds
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import duckdb
 
+from projections import layout
 from projections.store import Store
 from schemas.contact_points import contact_point_id
 
@@ -70,8 +71,14 @@ def _members(con: duckdb.DuckDBPyConnection, one: UUID) -> list[UUID]:
 
 
 def _copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, members: list[UUID]) -> None:
-    """The rows of these contact points, and of the conversations that they take part in, with what names them."""
+    """The rows of these contact points, of the conversations that they take part in and of statements about them."""
     ids: list[Any] = list(members)
+    keys = [
+        key
+        for (key,) in con.execute(
+            "SELECT kind || ':' || value FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids]
+        ).fetchall()
+    ]
     threads = [
         thread
         for (thread,) in con.execute(
@@ -93,8 +100,10 @@ def _copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, me
         """
         SELECT * FROM store.rows
         WHERE list_contains(?::UUID[], contact_point_id) OR list_contains(?::UUID[], thread_id)
+            -- What somebody stated elsewhere about one of these contact points binds it too.
+            OR ((flags & ?) <> 0 AND list_contains(?::VARCHAR[], rest ->> '$.statement.about'))
         """,
-        [ids, threads],
+        [ids, threads, layout.STATEMENT, keys],
     ).to_arrow_table()
     _insert(scratch, "events_tail_00000000", rows)
     named = [

@@ -1,6 +1,6 @@
 """How an event lies in the store: the physical columns, and the bits of `flags`.
 
-People read `touchlog.interactions` and projections read `events` (sql/events.sql unpacks it), so this is the
+People read `touchlog.interactions` and projections read `events` (projections.relations unpacks it), so this is the
 store's own affair and may change with a measurement; a change gets a new LAYOUT number, and an old store is
 rebuilt from the log.
 """

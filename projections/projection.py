@@ -3,7 +3,6 @@
     -- projection: items
     -- version: 1
     -- sort: merged            merged | regrouped | plain
-    -- views: items
     -- now: no                 yes: the view depends on the time, named `now_at` in it
     -- reads: consent          other public views that it reads
 

@@ -10,6 +10,7 @@ Offsets, identity and dead letters are insert-only tables too: the newest batch 
 an index, an UPDATE or a DELETE, so readers never hold up a checkpoint.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,9 @@ from log.log import TopicPartition
 from projections import layout
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
+from projections.relations import DERIVED
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
+from schemas.event_types import EVENT_TYPES
 
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 """Tables that come in tails and runs, both sorted by contact_point_id."""
@@ -74,6 +77,9 @@ class Store:
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.stat().st_size == 0:
+            # What a start on a full disk leaves behind.
+            path.unlink()
         config: dict[str, Any] = {"preserve_insertion_order": False}
         if memory_limit:
             config["memory_limit"] = memory_limit
@@ -100,8 +106,11 @@ class Store:
         return store
 
     def _prepare(self) -> None:
+        with self.transaction():
+            self._make()
+
+    def _make(self) -> None:
         con = self.con
-        con.begin()
         con.execute("CREATE SCHEMA IF NOT EXISTS store")
         for name, columns in _TABLES.items():
             con.execute(f"CREATE TABLE IF NOT EXISTS store.{name} ({columns})")
@@ -109,9 +118,9 @@ class Store:
             for stream, stream_columns in STREAMS.items():
                 con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(stream_columns)})")
             self.forget_parts()
-            con.execute("INSERT INTO store.meta VALUES ('layout', ?)", [str(layout.LAYOUT)])
+            con.execute("INSERT INTO store.meta VALUES ('layout', ?)", [_layout()])
         found = con.execute("SELECT value FROM store.meta WHERE key = 'layout'").fetchone()
-        if found is None or found[0] != str(layout.LAYOUT):
+        if found is None or found[0] != _layout():
             raise StoreError(f"{self.path} was written by another version; delete it and type: touchlog project")
         for schema, table in con.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
@@ -120,7 +129,6 @@ class Store:
         for projection in all_projections():
             self._register(projection)
         create_views(self)
-        con.commit()
 
     def _register(self, projection: Projection) -> None:
         self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {projection.schema}")
@@ -279,6 +287,12 @@ def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBP
         raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
+
+
+def _layout() -> str:
+    """What stored rows mean: how they lie, what each event type means, and what projections read."""
+    basis = repr((EVENT_TYPES, sorted(DERIVED.items())))
+    return f"{layout.LAYOUT}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
 
 
 def _is_full(error: duckdb.Error) -> bool:

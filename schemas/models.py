@@ -15,6 +15,8 @@ from schemas.event_types import EVENT_TYPES
 
 EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
+MAX_CONTACT_POINTS = 100
+"""Of one event: every pair of them is looked at as evidence."""
 
 
 def plausible(occurred_at: datetime, observed_at: datetime) -> bool:
@@ -208,7 +210,7 @@ class Event(Record):
     source: NonEmptyText
     source_event_id: Text | None = None
     direction: Direction
-    contact_points: tuple[ContactPoint, ...] = Field(min_length=1)
+    contact_points: tuple[ContactPoint, ...] = Field(min_length=1, max_length=MAX_CONTACT_POINTS)
     conversation_ref: NonEmptyText | None = None
     message_ref: NonEmptyText | None = None
     answers_ref: NonEmptyText | None = None

@@ -14,7 +14,7 @@ from producers.publish import Choose, publish
 from producers.rejects import RejectsFile
 from producers.report import Report
 from producers.sources import HEAD, Source
-from schemas.errors import DeliveryFailed, InvalidEvent
+from schemas.errors import DeliveryFailed, InvalidEvent, StoreError
 from schemas.registry import open_registry
 from schemas.topics import TOPICS
 from touchlog.render import console, count, facts_table, one_line
@@ -113,7 +113,10 @@ def _tell(report: Report, rejects: Path) -> None:
         shown.print(Text(f"  {count(number)} x {one_line(reason)}", style="yellow"))
     if len(reasons) > _REASONS_SHOWN:
         shown.print(Text(f"  and {len(reasons) - _REASONS_SHOWN} other reasons", style="yellow"))
-    if report.rejected or report.failed:
+    if isinstance(report.error, StoreError):
+        said = f"{rejects} may not hold all that was not published; send the same input again: nothing is counted twice"
+        shown.print(Text(said, style="red"))
+    elif report.rejected or report.failed:
         shown.print(Text(f"what was not published is kept whole in {rejects}", style="yellow"))
     if report.stopped and report.error is None:
         shown.print(

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     our_numbers: Names = Field(frozenset(), description="phone numbers on our side, separated by commas")
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=10_000, description="partitions of topics created here")
     batch_size: int = Field(10_000, ge=1, le=1_000_000, description="records folded in one transaction, at most")
-    compact_after: int = Field(500_000, ge=1, description="events after which the tail is compacted")
+    compact_after: int = Field(300_000, ge=1, description="events after which the tail is compacted")
     memory_limit: MemorySize | None = Field(None, description="DuckDB's memory, for example 2GB")
     threads: int = Field(1, ge=1, le=1024, description="DuckDB's threads")
     query_timeout: float = Field(30.0, gt=0, le=86_400, description="seconds that a reader's query may take")

@@ -45,7 +45,7 @@ received AS (
         engagement,
         greatest(0, date_diff('month', least(
             created_at, sent_at, delivered_at, opened_at, clicked_at, answered_at, paid_at
-        ), now_at)) AS age
+        ) AT TIME ZONE 'UTC', now_at AT TIME ZONE 'UTC')) AS age
     FROM touchlog.items
     WHERE content_type IS NOT NULL AND failed_at IS NULL AND returned_at IS NULL
         AND coalesce(sent_at, delivered_at, opened_at, clicked_at, answered_at, paid_at) IS NOT NULL
@@ -90,9 +90,9 @@ judged AS (
         t.channel || ' for ' || ct.content_type || ': ' || CASE basis
             WHEN 'legal' THEN coalesce(person.stated, point.stated)
                 || ' through ' || coalesce(person.stated_through, point.stated_through)
-                || ' on ' || strftime(coalesce(person.since, point.since), '%Y-%m-%d')
-            WHEN 'unreachable' THEN t.unreachable_reason || ' on ' || strftime(t.unreachable_since, '%Y-%m-%d')
-            WHEN 'stated' THEN 'stated through ' || p.through || ' on ' || strftime(p.occurred_at, '%Y-%m-%d')
+                || ' on ' || strftime(coalesce(person.since, point.since) AT TIME ZONE 'UTC', '%Y-%m-%d')
+            WHEN 'unreachable' THEN t.unreachable_reason || ' on ' || strftime(t.unreachable_since AT TIME ZONE 'UTC', '%Y-%m-%d')
+            WHEN 'stated' THEN 'stated through ' || p.through || ' on ' || strftime(p.occurred_at AT TIME ZONE 'UTC', '%Y-%m-%d')
             WHEN 'inferred' THEN 'responded to ' || r.engaged || ' of ' || r.delivered
             ELSE 'the organisation''s default'
         END AS reason

@@ -34,7 +34,7 @@ placed AS (
 waits AS (
     SELECT
         channel,
-        occurred_at::DATE AS day,
+        (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
         ending.step AS ended_by,
         (epoch_us(ending.at) - epoch_us(occurred_at)) // 1000000 AS seconds,
         row_number() OVER (PARTITION BY conversation_id ORDER BY occurred_at, event_id) = 1 AS is_first,

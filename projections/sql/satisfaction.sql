@@ -6,7 +6,7 @@
 WITH newest AS (
     SELECT
         channel,
-        occurred_at::DATE AS day,
+        (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
         (rest ->> '$.survey.kind') AS kind,
         (rest ->> '$.survey.score')::INTEGER AS score,
         (rest ->> '$.survey.scale_max')::INTEGER AS scale_max

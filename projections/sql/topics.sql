@@ -7,7 +7,7 @@
 SELECT
     contact_point_id,
     trim(lower(topic), ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)) AS topic,
-    occurred_at::DATE AS day,
+    (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
     min(occurred_at) AS first_at,
     max(occurred_at) AS last_at
 FROM events
@@ -29,7 +29,7 @@ SELECT
     row_number() OVER (
         PARTITION BY coalesce(m.customer_id, s.contact_point_id)
         ORDER BY
-            count(DISTINCT s.day) FILTER (s.day BETWEEN now_at::DATE - 365 AND now_at::DATE) DESC,
+            count(DISTINCT s.day) FILTER (s.day BETWEEN (now_at AT TIME ZONE 'UTC')::DATE - 365 AND (now_at AT TIME ZONE 'UTC')::DATE) DESC,
             max(s.last_at) DESC,
             s.topic
     ) AS rank

@@ -12,7 +12,7 @@ import fastavro
 from consumers.decode import GUID_HEADER
 from log.log import Headers, RecordBatch
 from schemas.codec import MAGIC, encode, parsed, to_record
-from schemas.models import EVENT_MODELS, Event
+from schemas.models import EVENT_MODELS, MAX_CONTACT_POINTS, Event
 from schemas.registry import locked_versions
 from schemas.topics import topic_of
 from tests.folding import REGISTRY
@@ -60,6 +60,11 @@ def _other_channel(event: Event) -> Value:
 
 def _without_value_of_point(event: Event) -> Value:
     points = [{**event.contact_points[0].__dict__, "value": ""}]
+    return framed(event, contact_points=points), ()
+
+
+def _crowd(event: Event) -> Value:
+    points = [{**event.contact_points[0].__dict__, "value": f"+4670{n:07}"} for n in range(MAX_CONTACT_POINTS + 1)]
     return framed(event, contact_points=points), ()
 
 
@@ -119,6 +124,7 @@ POISON: dict[str, Poison] = {
     "no UUID": _check(_with(event_id="not-a-uuid")),
     "no UUID, of the right length": _check(_with(event_id=_NO_UUID)),
     "no contact points": _check(_with(contact_points=[])),
+    "a crowd of contact points": _check(_crowd),
     "a contact point of nothing": _check(_without_value_of_point),
     "before 1995": _check(_with(occurred_at=0)),
     "far future": _check(_with(occurred_at=2**62)),

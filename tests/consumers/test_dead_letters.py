@@ -15,13 +15,14 @@ from tests.consumers.poison import POISON, framed, in_header_form, put
 from tests.folding import REGISTRY
 from tests.strategies import random_log
 
-GOOD = random_log(31, 12)
+AT = TopicPartition("interactions.chat", 0)
 
 
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(tmp_path / "views.duckdb") as store:
-        yield store
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One store for all: every test has events of its own, and looks at its own batch."""
+    with Store.open(tmp_path_factory.mktemp("store") / "views.duckdb") as store:
+        yield Folder(store)
 
 
 @pytest.fixture(scope="module")
@@ -30,31 +31,32 @@ def preparer():
     return Preparer(Decoder(REGISTRY))
 
 
-def _letters(store):
-    store.con.execute("FROM touchlog.dead_letters ORDER BY topic, partition, log_offset")
-    return store.con.to_arrow_table().to_pylist()
-
-
-def _folded_ids(store):
-    return {row[0] for row in store.con.execute("SELECT event_id FROM touchlog.interactions").fetchall()}
+def _last_batch(folder):
+    """Dead letters and ids of events of the last batch."""
+    con = folder._store.cursor()
+    con.execute("SET TimeZone = 'UTC'")
+    letters = con.execute("FROM touchlog.dead_letters WHERE batch = ?", [folder.batch]).to_arrow_table().to_pylist()
+    ids = con.execute("SELECT event_id FROM touchlog.interactions WHERE batch = ?", [folder.batch]).fetchall()
+    return letters, {event_id for (event_id,) in ids}
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_parked_whole_and_alone(store, preparer, name):
+def test_parked_whole_and_alone(folder, preparer, name):
+    events = random_log(100 + list(POISON).index(name), 12)
     batch = RecordBatch()
-    for event in GOOD[:6]:
+    for event in events[:6]:
         put(batch, event, (framed(event), ()))
-    value, headers = POISON[name].make(GOOD[6])
+    value, headers = POISON[name].make(events[6])
     headers = [*headers, ("trace", b"\x00\xff")]
-    place = put(batch, GOOD[6], (value, headers), partition=3)
-    for event in GOOD[7:]:
+    place = put(batch, events[6], (value, headers), partition=3)
+    for event in events[7:]:
         put(batch, event, in_header_form(event))
 
-    folded = Folder(store).fold(preparer.prepare(batch))
+    folded = folder.fold(preparer.prepare(batch))
 
     assert folded == Folded(read=12, applied=11, duplicates=0, parked=1)
-    assert _folded_ids(store) == {event.event_id for event in GOOD} - {GOOD[6].event_id}
-    (letter,) = _letters(store)
+    (letter,), ids = _last_batch(folder)
+    assert ids == {event.event_id for event in events} - {events[6].event_id}
     assert letter["topic"] == batch.topics[place]
     assert (letter["partition"], letter["log_offset"]) == (3, place)
     assert letter["timestamp"] == datetime.fromtimestamp((1_700_000_000_000 + place) / 1000, UTC)
@@ -63,28 +65,40 @@ def test_parked_whole_and_alone(store, preparer, name):
     assert (letter["stage"], letter["error_class"]) == (POISON[name].stage, POISON[name].error)
     assert letter["error_message"]
     # Ids, names of fields and positions only: nothing that the record itself says.
-    assert GOOD[6].primary.value not in letter["error_message"]
+    assert events[6].primary.value not in letter["error_message"]
     assert (letter["schema_id"] is not None) == (letter["stage"] != "frame" and "GUID" not in name)
     assert datetime.now(UTC) >= letter["first_seen"]
 
 
-def test_a_batch_of_nothing_but_poison(store, preparer):
+def test_a_batch_of_nothing_but_poison(folder, preparer):
+    (event,) = random_log(99, 1)
     batch = RecordBatch()
     for poison in POISON.values():
-        put(batch, GOOD[0], poison.make(GOOD[0]))
-    at = TopicPartition("interactions.chat", 0)
-    batch.next_positions[at] = 40
+        put(batch, event, poison.make(event))
+    batch.next_positions[AT] = 40
 
-    folder = Folder(store)
     folded = folder.fold(preparer.prepare(batch))
 
     assert folded == Folded(read=len(POISON), applied=0, duplicates=0, parked=len(POISON))
-    assert {letter["stage"] for letter in _letters(store)} == {"frame", "schema", "decode", "check"}
-    assert store.positions() == {at: 40}
-    assert Folder(store).positions == {at: 40}
+    letters, ids = _last_batch(folder)
+    assert {letter["stage"] for letter in letters} == {"frame", "schema", "decode", "check"}
+    assert not ids
+    assert folder.positions == folder._store.positions() == {AT: 40}
 
 
-def test_the_registry_is_asked_once_for_a_schema_that_nobody_knows(store):
+@pytest.mark.parametrize("timestamp", [-1, 2**62, 1_700_000_000_000_000_000])
+def test_a_timestamp_that_is_no_moment_does_not_keep_a_record_from_being_parked(folder, preparer, timestamp):
+    (event,) = random_log(97, 1)
+    batch = RecordBatch()
+    put(batch, event, (b"", ()))
+    batch.timestamps[0] = timestamp
+    assert folder.fold(preparer.prepare(batch)).parked == 1
+    (letter,), _ = _last_batch(folder)
+    assert letter["timestamp"] is None
+    assert letter["value"] == b""
+
+
+def test_the_registry_is_asked_once_for_a_schema_that_nobody_knows():
     asked = []
 
     class Registry:
@@ -95,7 +109,7 @@ def test_the_registry_is_asked_once_for_a_schema_that_nobody_knows(store):
     preparer = Preparer(Decoder(Registry()))
     for _ in range(3):
         batch = RecordBatch()
-        for event in GOOD[:3]:
+        for event in random_log(98, 3):
             put(batch, event, POISON["unknown schema id"].make(event), topic="interactions.chat")
         assert len(preparer.prepare(batch).bad) == 3
     assert asked == [0x7F000001]

@@ -41,13 +41,13 @@ def after(asked):
 
 @pytest.mark.parametrize(("batch_size", "compact_after"), [(10_000, 10**9), (97, 250)])
 def test_the_views_are_the_oracles(home, batch_size, compact_after):
-    log_events = random_log(41, 1200)
+    log_events = random_log(41, 800)
     with home.open() as log:
         publish(log, log_events)
 
     done = home.run(batch_size=batch_size, compact_after=compact_after)
 
-    assert told(done) == (1200, 1200, 0, 0)
+    assert told(done) == (800, 800, 0, 0)
     assert (done.state, done.lag) == ("caught up", 0)
     with Store.open(home.store) as store:
         assert_equal(store, log_events)
@@ -92,7 +92,7 @@ def test_duplicates_are_counted_and_parked_records_kept(home):
 
 
 def test_stopped_at_any_moment_nothing_is_lost_and_nothing_counted_twice(home):
-    events = random_log(44, 1500)
+    events = random_log(44, 900)
     with home.open() as log:
         publish(log, events)
     read = 0
@@ -100,11 +100,11 @@ def test_stopped_at_any_moment_nothing_is_lost_and_nothing_counted_twice(home):
         done = home.run(batch_size=40, compact_after=150, stop=after(batches))
         read += done.read
         assert done.state == "stopped"
-        assert done.lag == 1500 - read
+        assert done.lag == 900 - read
         assert done.read == done.applied
-    assert 0 < read < 1500
+    assert 0 < read < 900
 
-    assert told(home.run()) == (1500 - read, 1500 - read, 0, 0)
+    assert told(home.run()) == (900 - read, 900 - read, 0, 0)
     with Store.open(home.store) as store:
         assert_equal(store, events)
 
@@ -135,14 +135,14 @@ def _publish_slowly(home, events):
 
 
 def test_a_reader_never_sees_offsets_and_rows_disagree(home):
-    events = random_log(46, 1500)
+    events = random_log(46, 1000)
     with home.open() as log:
         publish(log, events)
     found, over = [], threading.Event()
     with home.open() as log, Store.open(home.store) as store:
         reader = threading.Thread(target=_look, args=(store.cursor(), found, over))
         reader.start()
-        Projector(log, store, REGISTRY, batch_size=50, compact_after=300).run(until_caught_up=True)
+        Projector(log, store, REGISTRY, batch_size=40, compact_after=250).run(until_caught_up=True)
         over.set()
         reader.join()
 
@@ -200,7 +200,7 @@ def test_the_view_lag_says_how_far_behind_it_was(home):
 def folded(home):
     """A home whose log was folded to its end."""
     with home.open() as log:
-        publish(log, random_log(49, 300))
+        publish(log, random_log(49, 200))
     home.run()
     return home
 

@@ -376,3 +376,14 @@ def test_a_recreated_topic_is_another_one_for_its_reader(log):
 
         with pytest.raises(LogError, match="created again"):
             reader.poll(10, 1.0)
+
+
+def test_a_log_that_is_deleted_or_replaced_while_it_is_open_is_noticed(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with EmbeddedLog(path) as log:
+        log.create_topics(["t"], 1)
+        assert log.end_offsets(["t"])
+        for file in tmp_path.iterdir():
+            file.unlink()
+        with pytest.raises(LogError, match="deleted or replaced"):
+            log.end_offsets(["t"])
