@@ -66,7 +66,10 @@ class ReadAhead:
     def _run(self) -> None:
         try:
             topics = {partition.topic for partition in self._positions}
-            with self._log.reader(self._positions) as reader:
+            opened = self._patiently("the log", lambda: self._log.reader(self._positions))
+            if opened is None:
+                return
+            with opened as reader:
                 asked = committed = time.monotonic()
                 while not self._stopping.is_set():
                     if time.monotonic() - asked > _ENDS_EVERY_S or not self.ends:
