@@ -10,7 +10,7 @@ from touchlog.options import Command
 _EPILOG = """\b
 Examples:
   touchlog demo
-  touchlog demo --keep /tmp/demo
+  touchlog demo --keep demo-of-today
   touchlog demo --log "kafka://localhost:9092?prefix=demo."
 
 Three hundred invented people, some thousand payloads in the vendors' own formats over 90 days that end yesterday.
