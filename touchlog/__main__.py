@@ -1,0 +1,5 @@
+"""`python -m touchlog` is `touchlog`."""
+
+from touchlog.cli import main
+
+main()
