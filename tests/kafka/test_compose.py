@@ -7,6 +7,7 @@ import yaml
 from tests.kafka.broker import IMAGE as KAFKA
 from tests.kafka.registry import API
 from tests.kafka.registry import IMAGE as REGISTRY
+from touchlog.settings import load
 
 ROOT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
@@ -39,6 +40,16 @@ def test_the_projector_waits_for_what_it_needs_and_finds_it():
     )
     assert options["--registry"] == f"http://registry:8080{API}"
     assert any(volume.endswith(":" + str(Path(options["--store"]).parent)) for volume in projector["volumes"])
+
+
+def test_the_settings_of_the_projector_are_taken():
+    command = SERVICES["projector"]["command"]
+    options = {name.removeprefix("--"): value for name, value in zip(command[1::2], command[2::2], strict=True)}
+
+    settings = load(None, **options)
+
+    assert str(settings.store) == options["store"]
+    assert SERVICES["projector"]["healthcheck"]["test"][-2:] == ["--store", options["store"]]
 
 
 def test_the_image_holds_every_package():
