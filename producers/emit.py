@@ -177,6 +177,11 @@ EMIT = Format(
     name="events",
     channel="any",
     title="events in the contract's own form, JSON; each says its channel",
+    example="""\
+{"channel": "chat", "type": "message.received", "occurred_at": "2026-03-02T09:14:05Z", "source": "desk/acme",
+ "direction": "inbound",
+ "contact_points": ["email:ada@example.org"], "summary": "Where is my invoice?"}
+""",
     recognises=_is_events,
     payloads=json_payloads,
     events=emitted_events,

@@ -1,7 +1,7 @@
 """What a payload format is: how a file is cut into payloads, and what events one payload means.
 
-A channel's module (`producers.email`, …) holds its formats; `producers.formats` lists them all. A format's
-`events` is pure: the same payload and options give the same events, apart from `observed_at`.
+A format is one module of a channel's folder (`producers/email/sendgrid.py`) or of another package; `producers.formats`
+finds them all. Its `events` is pure: the same payload and options give the same events, apart from `observed_at`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +50,7 @@ class Payload:
 class Format:
     """One way in which a vendor or a tool writes what happened on a channel.
 
+    - `name` is what `--format` takes; `title` says in a few words what it is; `example` is one short payload of it.
     - `recognises(head)`: whether a file beginning with these bytes (up to 64 KiB) is of this format; never raises.
     - `payloads(stream, options)`: the file cut into payloads, in order, lazily; a part that cannot be parsed
       becomes a Payload with `error`, and the rest goes on; never raises for bad content.
@@ -61,6 +62,7 @@ class Format:
     name: str
     channel: str
     title: str
+    example: str
     recognises: Callable[[bytes], bool]
     payloads: Callable[[BinaryIO, Options], Iterator[Payload]]
     events: Callable[[Any, Options], Iterator[Event]]

@@ -1,11 +1,50 @@
-"""All formats, and which of them a file is in."""
+"""All formats, and which of them a file is in.
 
-from producers import chat, email, phone, post, social
+A format is found by where it is: every module of `producers/<channel>/` that has a `FORMAT`, and every entry point
+of the group `touchlog.formats` in packages that are installed (docs/formats.md shows how to write one).
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+
+import producers
 from producers.format import Format
 from schemas.errors import ConfigurationError
 from schemas.models import Channel
 
-FORMATS: tuple[Format, ...] = (*email.FORMATS, *chat.FORMATS, *phone.FORMATS, *post.FORMATS, *social.FORMATS)
+ENTRY_POINTS = "touchlog.formats"
+
+
+def _own() -> Iterator[Format]:
+    for channel in Channel:
+        folder = import_module(f"{producers.__name__}.{channel}")
+        for module in iter_modules(folder.__path__, f"{folder.__name__}."):
+            found = getattr(import_module(module.name), "FORMAT", None)
+            if isinstance(found, Format):
+                yield found
+
+
+def _installed() -> Iterator[Format]:
+    """Formats of other packages. Raises ConfigurationError for an entry point that is none."""
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            found = point.load()
+        except Exception as error:
+            raise ConfigurationError(
+                f"the format {point.name} of another package cannot be loaded: {type(error).__name__}; mend or"
+                " uninstall the package"
+            ) from error
+        if not isinstance(found, Format) or found.channel not in list(Channel):
+            raise ConfigurationError(
+                f"the format {point.name} of another package is no producers.format.Format of a channel that exists;"
+                " mend or uninstall the package"
+            )
+        yield found
+
+
+FORMATS: tuple[Format, ...] = (*_own(), *_installed())
 
 
 def formats_of(channel: str) -> tuple[Format, ...]:

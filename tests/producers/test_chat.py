@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from producers.chat_chatwoot import chatwoot_events
-from producers.chat_transcript import transcript_events
+from producers.chat.chatwoot import chatwoot_events
+from producers.chat.transcript import transcript_events
 from schemas.errors import InvalidEvent
 from schemas.models import Assurance, Author, ChatEvent, Direction, Kind
 from tests.producers.golden import OBSERVED_AT, OPTIONS, SAMPLES, events_of, expected, outcome, samples

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from producers.email import FORMATS, message_payloads
-from producers.email_messages import message_events
-from producers.email_reports import bounce_class
-from producers.email_sendgrid import sendgrid_events
+from producers.email import sendgrid
+from producers.email.messages import message_events
+from producers.email.reports import bounce_class
+from producers.email.rfc5322 import message_payloads
+from producers.email.sendgrid import sendgrid_events
 from producers.format import Options
 from schemas.errors import InvalidEvent
 from schemas.models import Author, BounceClass, Direction, EmailEvent, Role
@@ -27,7 +28,7 @@ RAW_MAILS = [path.read_bytes() for path in sorted(MAILS.iterdir()) if path.suffi
 SENDGRID = SAMPLES / "email" / "sendgrid" / "events.json"
 REPORTS = [
     item
-    for payload in FORMATS[1].payloads(io.BytesIO(SENDGRID.read_bytes()), OPTIONS)
+    for payload in sendgrid.FORMAT.payloads(io.BytesIO(SENDGRID.read_bytes()), OPTIONS)
     if isinstance(item := payload.content, dict)
 ]
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producers.format import Format, Options
-from producers.phone import FORMATS
-from producers.phone_calls import is_withheld
-from producers.phone_records import call_events
-from producers.phone_twilio import twilio_events
+from producers.formats import find_format, formats_of
+from producers.phone.call import is_withheld
+from producers.phone.calls import call_events
+from producers.phone.twilio import twilio_events
 from schemas.codec import decode, encode, from_record
 from schemas.errors import InvalidEvent
 from schemas.models import Event
@@ -29,7 +29,8 @@ OPTIONS = Options(
     timezone="Europe/Stockholm",
     our_numbers=frozenset({"08-555 01 00", "+4685550123"}),
 )
-TWILIO, CALLS = FORMATS
+FORMATS = formats_of("phone")
+TWILIO, CALLS = (find_format("phone", name) for name in ("twilio", "calls"))
 FILES = [(TWILIO, "twilio.txt"), (CALLS, "calls.csv"), (CALLS, "pbx.csv")]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("2026-03-02T09:00:00Z"),

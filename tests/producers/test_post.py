@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from producers.format import Format, Options
-from producers.post import FORMATS
-from producers.post_lob import lob_events
-from producers.post_mailroom import mailroom_events
-from producers.post_scans import scan_events
+from producers.formats import find_format, formats_of
+from producers.post.lob import lob_events
+from producers.post.mailroom import mailroom_events
+from producers.post.scans import scan_events
 from schemas.codec import decode, encode, from_record
 from schemas.errors import InvalidEvent
 from schemas.models import Event
@@ -24,7 +24,8 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "post"
 OPTIONS = Options(
     observed_at=datetime(2026, 4, 1, tzinfo=UTC), account="acme", region="SE", timezone="Europe/Stockholm"
 )
-LOB, SCANS, MAILROOM = FORMATS
+FORMATS = formats_of("post")
+LOB, SCANS, MAILROOM = (find_format("post", name) for name in ("lob", "scans", "mailroom"))
 FILES = [(LOB, "lob.jsonl"), (SCANS, "scans.csv"), (MAILROOM, "mailroom.csv")]
 NAMES = [name for _, name in FILES]
 JSON = st.recursive(

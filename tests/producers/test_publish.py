@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from log.embedded import EmbeddedLog
 from log.log import RecordBatch, TopicPartition
-from producers import emit, phone, post
+from producers import emit
 from producers.format import Format, Options
+from producers.formats import find_format, formats_of
 from producers.publish import Choose, publish
 from producers.rejects import Reject, RejectsFile, read_rejects
 from producers.report import MOST_REASONS, OTHER_REASONS, Report
@@ -31,13 +32,13 @@ from schemas.topics import TOPICS, stream_of
 SAMPLES = Path(__file__).parents[1] / "samples"
 CALLS_FILE = SAMPLES / "phone" / "calls.csv"
 OPTIONS = Options(observed_at=datetime(2026, 4, 1, tzinfo=UTC), account="acme", region="SE")
-TWILIO, CALLS = phone.FORMATS
+TWILIO, CALLS = (find_format("phone", name) for name in ("twilio", "calls"))
 REGISTRY = LockedRegistry()
 HEADER = b"call id,direction,start,customer\n"
 
 
 def by_head(source: Source, head: bytes) -> Format:
-    for one in (*phone.FORMATS, *post.FORMATS, emit.EMIT):
+    for one in (*formats_of("phone"), *formats_of("post"), emit.EMIT):
         if one.recognises(head):
             return one
     raise ConfigurationError("no format recognises it")

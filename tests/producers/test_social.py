@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from producers.social import conversation_payloads, instagram_payloads
-from producers.social_conversations import conversation_events, conversation_messages
-from producers.social_instagram import instagram_events, webhook_items
+from producers.social.conversations import conversation_events, conversation_messages, conversation_payloads
+from producers.social.instagram import instagram_events, instagram_payloads, webhook_items
 from schemas.errors import InvalidEvent
 from schemas.models import Author, Direction, SocialEvent
 from tests.producers.golden import OBSERVED_AT, OPTIONS, SAMPLES, events_of, expected, outcome, samples

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from producers.format import Options
-from producers.post_addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
+from producers.format import Format, Options
+from producers.post.addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
 from producers.reading import attributes, case_refs, content_type_of, event_of, purpose_of, source
-from producers.tables import Columns, header_of, moment
+from producers.tables import Columns, header_of, moment, table_payloads
 from schemas.errors import InvalidEvent
 from schemas.models import DeliveryBasis, Direction, Event
 
@@ -89,3 +89,17 @@ def _s10_check_digit(digits: str) -> int:
 def is_scans(head: bytes) -> bool:
     """Whether a file has columns for an item, an event code and its time."""
     return SCAN_COLUMNS.has(header_of(head), "item", "code", "time")
+
+
+FORMAT = Format(
+    name="scans",
+    channel="post",
+    title="scans of items by carriers with UPU event codes, CSV or JSON",
+    example="""\
+item_id,event_code,event_time,office,customer_ref,content_type
+RR123456785SE,EMI,2026-03-05T10:30:00+01:00,SEMMAA,C-17,invoice
+""",
+    recognises=is_scans,
+    payloads=table_payloads,
+    events=scan_events,
+)

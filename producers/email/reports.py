@@ -15,7 +15,7 @@ from email import message_from_string
 from email.message import Message
 from typing import Any
 
-from producers.email_headers import Headers, body, parts
+from producers.email.headers import Headers, body, parts
 from producers.format import Options
 from producers.message_ids import message_id, message_ids
 from producers.reading import attributes, event_of, point, read_time

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from producers.format import Options
-from producers.post_addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
+from producers.format import Format, Options
+from producers.post.addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
 from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, source
-from producers.tables import Columns, header_of, moment
+from producers.tables import Columns, header_of, moment, table_payloads
 from schemas.errors import InvalidEvent
 from schemas.models import Author, Channel, Direction, Event, StatementKind
 
@@ -124,3 +124,17 @@ def _statement(said: str, options: Options) -> dict[str, Any]:
 def is_mailroom(head: bytes) -> bool:
     """Whether a file has columns for a scan, its time and the class of the document."""
     return MAILROOM_COLUMNS.has(header_of(head), "scan", "time", "document_class")
+
+
+FORMAT = Format(
+    name="mailroom",
+    channel="post",
+    title="the register of documents that came in, CSV or JSON",
+    example="""\
+scan_id,received_at,customer_ref,document_class,pages,statement
+S-3023,2026-03-02T12:28:22+00:00,C-17,form,1,prefer invoices by email
+""",
+    recognises=is_mailroom,
+    payloads=table_payloads,
+    events=mailroom_events,
+)

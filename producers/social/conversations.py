@@ -18,10 +18,10 @@ times in the ids agree with all times given. Elsewhere it is started + duration.
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, BinaryIO
 
-from producers.format import Options
-from producers.reading import Fields, attributes, case_refs, event_of, point
+from producers.format import Format, Options, Payload
+from producers.reading import Fields, attributes, case_refs, cut_payloads, event_of, json_payloads, json_sample, point
 from schemas.errors import InvalidEvent
 from schemas.models import Author, Direction, Event, Kind
 
@@ -180,3 +180,27 @@ def _duration(line: Fields) -> timedelta:
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[:4])
     micros = int((found[5] or "0").ljust(6, "0"))
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, microseconds=micros)
+
+
+def conversation_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:
+    """Conversations, each cut into its messages."""
+    return cut_payloads(json_payloads(stream, options), conversation_messages)
+
+
+def is_conversations(head: bytes) -> bool:
+    """Whether a file begins with conversations of a company."""
+    return any({"company", "session", "messages"} <= set(found) for found in json_sample(head)[:5])
+
+
+FORMAT = Format(
+    name="conversations",
+    channel="social",
+    title="public conversations (JSON lines, one conversation a line)",
+    example="""\
+{"company": "AcmeCare", "session": "s1", "started": "2026-03-02T17:31:32Z", "duration": "00:26:55.0",
+ "messages": [{"id": "1", "at": "2026-03-02T17:31:32Z", "author": "customer", "handle": "ada", "text": "No signal."}]}
+""",
+    recognises=is_conversations,
+    payloads=conversation_payloads,
+    events=conversation_events,
+)

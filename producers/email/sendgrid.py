@@ -22,9 +22,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from producers.format import Options
+from producers.format import Format, Options
 from producers.message_ids import message_id, sendgrid_stem
-from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, point, purpose_of
+from producers.reading import (
+    Fields,
+    attributes,
+    case_refs,
+    content_type_of,
+    event_of,
+    json_payloads,
+    json_sample,
+    point,
+    purpose_of,
+)
 from schemas.errors import InvalidEvent
 from schemas.models import Author, BounceClass, Channel, ContentType, Direction, Event, Kind, Statement, StatementKind
 
@@ -146,3 +156,26 @@ def _statement(event: str, type_: str, content_type: ContentType | None) -> Stat
     # "unsubscribe" is the global one, whatever the mail was about.
     about = None if event == "unsubscribe" else content_type
     return Statement(kind=kind, channel=Channel.EMAIL, content_type=about)
+
+
+def is_sendgrid(head: bytes) -> bool:
+    """Whether a file begins with events of SendGrid's webhook."""
+    return any(
+        "event" in found
+        and ("sg_event_id" in found or "sg_message_id" in found or {"email", "timestamp"} <= set(found))
+        for found in json_sample(head)[:5]
+    )
+
+
+FORMAT = Format(
+    name="sendgrid",
+    channel="email",
+    title="SendGrid's event webhook (JSON)",
+    example="""\
+[{"email": "ada@example.org", "timestamp": 1772442900, "event": "delivered", "category": ["invoices"],
+  "sg_event_id": "ev-1", "sg_message_id": "m-1.filter", "response": "250 OK"}]
+""",
+    recognises=is_sendgrid,
+    payloads=json_payloads,
+    events=sendgrid_events,
+)

@@ -6,10 +6,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from producers.format import Options
-from producers.phone_calls import Call, customer_points, is_ours, later
+from producers.format import Format, Options
+from producers.phone.call import Call, customer_points, is_ours, later
 from producers.reading import Fields, attributes, case_refs, source
-from producers.tables import Columns, Row, header_of, moment, seconds
+from producers.tables import Columns, Row, header_of, moment, seconds, table_payloads
 from schemas.errors import InvalidEvent
 from schemas.models import AnsweredBy, Author, Direction, Event
 
@@ -173,3 +173,17 @@ def is_call_records(head: bytes) -> bool:
     numbers = CALL_COLUMNS.has(header, "caller", "called")
     measured = any(CALL_COLUMNS.has(header, field) for field in ("reference", "talk", "wait", "end", "queue"))
     return measured and (way or numbers)
+
+
+FORMAT = Format(
+    name="calls",
+    channel="phone",
+    title="call records of a telephone system or a service desk, CSV",
+    example="""\
+call_id,direction,started_at,customer_number,phone,queue,wait_s,talk_s,outcome,agent,subject
+R-70072,inbound,2026-03-02 09:20:47,C-1254,+46700000254,delivery,3,160,answered,agent-02,delivery
+""",
+    recognises=is_call_records,
+    payloads=table_payloads,
+    events=call_events,
+)

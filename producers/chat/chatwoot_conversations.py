@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from producers.chat_chatwoot_contacts import account_of, contact_points
-from producers.chat_chatwoot_facts import (
+from producers.chat.chatwoot_contacts import account_of, contact_points
+from producers.chat.chatwoot_facts import (
     VENDOR,
     changes,
     conversation_attributes,

@@ -3,7 +3,7 @@
 A mail from one of `options.our_domains` is ours: `message.sent`, once for each recipient in To who is not of ours
 (each in Cc, then Bcc, when To has none), with the others in Cc as role cc. Any other is `message.received` from its
 From; an address in Reply-To that differs is inferred to be the same person's. Automatic replies (RFC 3834) are
-`message.auto_replied`, reports of mail systems the business of `producers.email_reports`.
+`message.auto_replied`, reports of mail systems the business of `producers.email.reports`.
 
 - message_ref and the id's reference: the Message-ID; where it is missing, `sha256:` of the bytes;
 - conversation_ref: the first of References, else In-Reply-To, else the message itself;
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 
-from producers.email_headers import Headers, attachments, new_text, of_domains, parsed
-from producers.email_reports import report_events
+from producers.email.headers import Headers, attachments, new_text, of_domains, parsed
+from producers.email.reports import report_events
 from producers.format import Options
 from producers.message_ids import message_id, message_ids
 from producers.reading import attributes, content_type_of, event_of, point, purpose_of

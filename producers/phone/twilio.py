@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
-from producers.format import Options, Payload
-from producers.phone_calls import Call, customer_points, is_ours, later
+from producers.format import Format, Options, Payload
+from producers.phone.call import Call, customer_points, is_ours, later
 from producers.reading import Fields, attributes, json_sample, parse_json
 from schemas.errors import InvalidEvent
 from schemas.models import AnsweredBy, Author, Direction, Event
@@ -160,3 +160,18 @@ def is_twilio(head: bytes) -> bool:
             {"CallSid", "CallStatus"} <= set(one) or str(one.get("type")).startswith(_TWILIO_EVENT) for one in sample
         )
     return b"CallSid=" in line and b"CallStatus=" in line
+
+
+FORMAT = Format(
+    name="twilio",
+    channel="phone",
+    title="Twilio Voice status callbacks, form-encoded or JSON, one a line",
+    example="""\
+CallSid=CA00000000000000000000000000000001&AccountSid=AC00000000000000000000000000000001&From=%2B46700000001\
+&To=%2B46855501000&Direction=inbound&CallStatus=completed&CallDuration=184\
+&Timestamp=Mon%2C%2002%20Mar%202026%2009%3A20%3A11%20%2B0000&SequenceNumber=3
+""",
+    recognises=is_twilio,
+    payloads=twilio_payloads,
+    events=twilio_events,
+)

@@ -1,17 +1,11 @@
-"""E-mail: the formats that are understood.
-
-rfc5322     messages as they stand in files (.eml), or many in one (mbox)
-sendgrid    SendGrid's event webhook
-"""
+"""Messages as they stand in files (.eml), or many in one (mbox)."""
 
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from producers.email_messages import message_events
-from producers.email_sendgrid import sendgrid_events
+from producers.email.messages import message_events
 from producers.format import Format, Options, Payload
-from producers.reading import json_payloads, json_sample
 
 _HEADER = re.compile(rb"([!-9;-~]{1,80})[ \t]*:")
 _KNOWN = frozenset(
@@ -57,35 +51,25 @@ def is_message(head: bytes) -> bool:
     return known > 0
 
 
-def is_sendgrid(head: bytes) -> bool:
-    """Whether a file begins with events of SendGrid's webhook."""
-    return any(
-        "event" in found
-        and ("sg_event_id" in found or "sg_message_id" in found or {"email", "timestamp"} <= set(found))
-        for found in json_sample(head)[:5]
-    )
-
-
 def _message(lines: list[bytes], line: int, item: int | None) -> Payload:
     raw = b"".join(lines)
     return Payload(raw=raw, line=line, item=item, content=raw)
 
 
-FORMATS: tuple[Format, ...] = (
-    Format(
-        name="rfc5322",
-        channel="email",
-        title="messages in RFC 5322 form (.eml, mbox)",
-        recognises=is_message,
-        payloads=message_payloads,
-        events=message_events,
-    ),
-    Format(
-        name="sendgrid",
-        channel="email",
-        title="SendGrid's event webhook (JSON)",
-        recognises=is_sendgrid,
-        payloads=json_payloads,
-        events=sendgrid_events,
-    ),
+FORMAT = Format(
+    name="rfc5322",
+    channel="email",
+    title="messages in RFC 5322 form (.eml, mbox)",
+    example="""\
+From: Ada Example <ada@example.org>
+To: support@acme.example
+Date: Mon, 2 Mar 2026 09:14:05 +0000
+Message-ID: <m1@example.org>
+Subject: Where is my invoice?
+
+I have not seen it yet.
+""",
+    recognises=is_message,
+    payloads=message_payloads,
+    events=message_events,
 )

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from producers.format import Options
+from producers.format import Format, Options
 from producers.reading import (
     LONGEST_CONTACT_POINT,
     Fields,
@@ -40,6 +40,8 @@ from producers.reading import (
     case_refs,
     content_type_of,
     event_of,
+    json_payloads,
+    json_sample,
     point,
     purpose_of,
     source,
@@ -249,3 +251,26 @@ def _fingerprint(line: Fields) -> str:
     """Tells messages without an id apart, by everything in them that a system would write again the same."""
     told = (line.text(*WRITER), line.text(*_TYPE), line.text(*_TEXT), line.text("step"), line.text(*_SCORE))
     return hashlib.sha256("\x1f".join(part or "" for part in told).encode()).hexdigest()[:32]
+
+
+def is_transcript(head: bytes) -> bool:
+    """Whether a file begins with lines of a transcript."""
+    return any(
+        any(isinstance(found.get(name), str | int) for name in CONVERSATION)
+        and any(isinstance(found.get(name), str) for name in (*WRITER, "type"))
+        for found in json_sample(head)[:5]
+    )
+
+
+FORMAT = Format(
+    name="transcript",
+    channel="chat",
+    title="chat transcripts (JSON lines, one message a line)",
+    example="""\
+{"conversation": "c-17", "id": "m-1", "at": "2026-03-02T09:14:05Z", "from": "customer",
+ "contact": {"email": "ada@example.org"}, "text": "Where is my invoice?", "topic": "billing"}
+""",
+    recognises=is_transcript,
+    payloads=json_payloads,
+    events=transcript_events,
+)

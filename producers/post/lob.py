@@ -4,9 +4,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from producers.format import Options
-from producers.post_addresses import address_of, item_points
-from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, json_sample, purpose_of
+from producers.format import Format, Options
+from producers.post.addresses import address_of, item_points
+from producers.reading import (
+    Fields,
+    attributes,
+    case_refs,
+    content_type_of,
+    event_of,
+    json_payloads,
+    json_sample,
+    purpose_of,
+)
 from schemas.errors import InvalidEvent
 from schemas.models import Author, DeliveryBasis, Direction, Event, Purpose
 
@@ -150,3 +159,19 @@ def is_lob(head: bytes) -> bool:
         return isinstance(name, str) and "body" in one and name.split(".")[0] in _MAIL | _NOT_MAIL
 
     return any(map(is_event, json_sample(head)[:5]))
+
+
+FORMAT = Format(
+    name="lob",
+    channel="post",
+    title="Lob events of letters, postcards, self mailers and checks, JSON",
+    example="""\
+{"id": "evt_0001", "object": "event", "event_type": {"id": "letter.returned_to_sender", "resource": "letters"},
+ "reference_id": "ltr_0001", "date_created": "2026-03-09T05:00:00.000Z",
+ "body": {"id": "ltr_0001", "to": {"name": "Ada Example", "address_line1": "1 Sample St", "address_zip": "00001",
+  "address_country": "US"}, "metadata": {"content_type": "invoice", "customer_ref": "C-17"}}}
+""",
+    recognises=is_lob,
+    payloads=json_payloads,
+    events=lob_events,
+)

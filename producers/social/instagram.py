@@ -23,10 +23,10 @@ Threads are `instagram/<entry id>/<scoped id>`, or the first comment's; ids of m
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
-from producers.format import Options
-from producers.reading import Fields, attributes, event_of, point
+from producers.format import Format, Options, Payload
+from producers.reading import Fields, attributes, cut_payloads, event_of, json_payloads, json_sample, point
 from schemas.errors import InvalidEvent
 from schemas.models import Author, ContactPoint, Direction, Event, Kind
 
@@ -290,3 +290,28 @@ def _person(customer: str, ours: str, network: str, options: Options) -> list[Co
 
 def _nobody(place: str, options: Options) -> list[ContactPoint]:
     return [point(Kind.ANONYMOUS, place.replace("/", ":", 1), options)]
+
+
+def instagram_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:
+    """Webhooks, each cut into webhooks of one item."""
+    return cut_payloads(json_payloads(stream, options), webhook_items)
+
+
+def is_instagram(head: bytes) -> bool:
+    """Whether a file begins with Meta's webhooks."""
+    return any(found.get("object") in list(NETWORKS) and "entry" in found for found in json_sample(head)[:5])
+
+
+FORMAT = Format(
+    name="instagram",
+    channel="social",
+    title="Meta's webhooks for Instagram and Messenger (JSON)",
+    example="""\
+{"object": "instagram", "entry": [{"id": "17841400000000001", "time": 1772443000000, "messaging": [
+ {"sender": {"id": "7001"}, "recipient": {"id": "17841400000000001"}, "timestamp": 1772443000000,
+  "message": {"mid": "m-1", "text": "Where is my parcel?"}}]}]}
+""",
+    recognises=is_instagram,
+    payloads=instagram_payloads,
+    events=instagram_events,
+)

@@ -18,19 +18,21 @@ licensed code, old and new versions; times as ISO text or seconds, message types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from producers.chat_chatwoot_contacts import account_of, contact_points
-from producers.chat_chatwoot_conversations import (
+from producers.chat.chatwoot_contacts import account_of, contact_points
+from producers.chat.chatwoot_conversations import (
     conversation_created,
     conversation_event,
     conversation_updated,
     status_changed,
 )
-from producers.chat_chatwoot_facts import VENDOR, changes, conversation_attributes, updated_at, word
-from producers.chat_chatwoot_messages import message_created, message_updated
-from producers.format import Options
-from producers.reading import Fields, attributes, event_of, source
+from producers.chat.chatwoot_facts import VENDOR, changes, conversation_attributes, updated_at, word
+from producers.chat.chatwoot_messages import message_created, message_updated
+from producers.format import Format, Options
+from producers.reading import Fields, attributes, event_of, json_payloads, json_sample, source
 from schemas.errors import InvalidEvent
 from schemas.models import Direction, Event
+
+_EVENTS = ("message_", "conversation_", "contact_", "webwidget_", "inbox_")
 
 
 def chatwoot_events(content: Any, options: Options) -> Iterator[Event]:
@@ -114,3 +116,26 @@ _READERS: dict[str, Callable[[Fields, Options], Iterator[Event]]] = {
     "contact_updated": _contact,
     "webwidget_triggered": _widget,
 }
+
+
+def is_chatwoot(head: bytes) -> bool:
+    """Whether a file begins with Chatwoot's webhooks."""
+    return any(str(found.get("event", "")).startswith(_EVENTS) for found in json_sample(head)[:5])
+
+
+FORMAT = Format(
+    name="chatwoot",
+    channel="chat",
+    title="Chatwoot's webhooks (JSON)",
+    example="""\
+{"event": "message_created", "id": 9001, "content": "Where is my invoice?", "message_type": "incoming",
+ "private": false, "created_at": "2026-03-02T09:14:05Z",
+ "sender": {"id": 71, "email": "ada@example.org", "type": "contact"},
+ "inbox": {"id": 3, "name": "Web"}, "account": {"id": 1, "name": "Acme"},
+ "conversation": {"id": 412, "inbox_id": 3, "channel": "Channel::WebWidget", "status": "open",
+  "contact_inbox": {"source_id": "c0ffee00-0000-4000-8000-000000000001", "hmac_verified": true}}}
+""",
+    recognises=is_chatwoot,
+    payloads=json_payloads,
+    events=chatwoot_events,
+)
