@@ -1,5 +1,6 @@
 """Compaction: a full tail becomes sorted runs, in slices, while batches go on being folded.
 
+    build     a version that is new to the store: what it makes of all event runs, in slices
     freeze    a new tail takes the batches from here on; the full one stays readable
     slices    the frozen tail's rows, sorted, and what the deltas make of them, into staging tables, a part of the
               contact points at a time; readers do not see these yet
@@ -10,11 +11,13 @@ dropped at the next start, and a frozen tail, which is begun again. When a level
 next level in the same way.
 """
 
+import time
 from collections.abc import Iterator
 
-from projections import layout, publish
-from projections.projection import Projection, all_projections
+from projections import layout, publish, versions
+from projections.projection import Projection
 from projections.store import STREAMS, Part, Store
+from projections.versions import PAUSED
 
 _ROWS_A_SLICE = 40_000
 _RUNS_A_LEVEL = 8
@@ -25,22 +28,40 @@ class Compaction:
     """Compacts a store, one step at a time, in the thread that folds."""
 
     def __init__(
-        self, store: Store, *, after: int, rows_a_slice: int = _ROWS_A_SLICE, runs_a_level: int = _RUNS_A_LEVEL
+        self,
+        store: Store,
+        *,
+        after: int,
+        rows_a_slice: int = _ROWS_A_SLICE,
+        runs_a_level: int = _RUNS_A_LEVEL,
+        build_share: float = 1.0,
     ) -> None:
         """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves;
-        `runs_a_level`: how many runs become one of the next level."""
+        `runs_a_level`: how many runs become one of the next level; `build_share`: the part of the time that building
+        a version takes at most, the rest is left to batches."""
         self._store = store
         self._after = after
         self._rows_a_slice = rows_a_slice
         self._runs_a_level = runs_a_level
+        self._build_share = build_share
         self._steps: Iterator[None] | None = None
+        self._building: Projection | None = None
+        self._rest_until = 0.0
         # The active tail alone: a frozen one, left by a crash, is compacted anyway.
         self._tail_rows = self._rows(store.tails()[-1:])
         self._looked = False
 
     @property
     def running(self) -> bool:
-        return self._steps is not None
+        """Whether there is something to be done now."""
+        return self._steps is not None and time.monotonic() >= self._rest_until
+
+    def wake(self) -> None:
+        """Versions came, went or changed their state: look again for what there is to do."""
+        self._looked = False
+        if self._building is not None and self._building not in self._to_build():
+            # Its staging table is made anew, should it go on.
+            self._steps, self._building, self._rest_until = None, None, 0.0
 
     def appended(self, events: int) -> None:
         """Events were appended to the tail."""
@@ -50,17 +71,22 @@ class Compaction:
         """Do one step, if there is anything to do; whether there was."""
         if self._steps is None:
             self._steps = self._begin()
-        if self._steps is None:
+        if not self.running:
             return False
+        assert self._steps is not None
+        started = time.monotonic()
         try:
             next(self._steps)
         except StopIteration:
-            self._steps = None
+            self._steps, self._building = None, None
+        if self._building is not None:
+            now = time.monotonic()
+            self._rest_until = now + (now - started) * (1 / self._build_share - 1)
         return True
 
     def finish(self) -> None:
         """Do all steps that there are."""
-        while self.step():
+        while self.step() or self._steps is not None:
             pass
 
     def _begin(self) -> Iterator[None] | None:
@@ -73,6 +99,9 @@ class Compaction:
         if self._tail_rows >= self._after:
             self._tail_rows, self._looked = 0, False
             return self._freeze_and_compact(tails[0], self._store.batch)
+        for one in self._to_build():
+            self._building = one
+            return self._build(one)
         for schema, stream in self._places():
             for level in {part.level for part in self._runs(schema, stream)}:
                 runs = [part for part in self._runs(schema, stream) if part.level == level]
@@ -82,8 +111,11 @@ class Compaction:
         return None
 
     def _places(self) -> list[tuple[str, str]]:
-        folded = [(projection.schema, "") for projection in _folded()]
-        return [*(("store", stream) for stream in STREAMS), *folded]
+        return [*(("store", stream) for stream in STREAMS), *((one.schema, "") for one in self._based())]
+
+    def _based(self) -> list[Projection]:
+        """Versions with a state whose runs cover what the event runs cover; the others are built first."""
+        return [one for one in self._store.folded() if self._store.is_based(one)]
 
     def _runs(self, schema: str, stream: str) -> list[Part]:
         return [part for part in self._store.parts(schema, stream) if part.kind == "run"]
@@ -117,6 +149,7 @@ class Compaction:
         store = self._store
         events = [tail]
         mentions = [part for part in store.tails("mentions") if part.number == tail.number]
+        based = self._based()
         made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
         steps: list[list[tuple[Part, str]]] = []
         for where in self._slices(events):
@@ -124,11 +157,11 @@ class Compaction:
             step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, "contact_point_id")))
             step.extend(
                 (made[one.schema, ""], _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id"))
-                for one in _folded()
+                for one in based
                 if one.sort == "merged"
             )
             steps.append(step)
-        for one in _folded():
+        for one in based:
             if one.sort == "regrouped":
                 before = publish.generation(self._runs(one.schema, ""))
                 groups = publish.touched(events, before)
@@ -141,10 +174,44 @@ class Compaction:
         self._swap(list(made.values()), [*events, *mentions])
         yield
 
+    def _to_build(self) -> list[Projection]:
+        return [
+            version.projection
+            for version in self._store.versions()
+            if version.projection.sort != "plain"
+            and version.state != PAUSED
+            and not self._store.is_based(version.projection)
+        ]
+
+    def _build(self, one: Projection) -> Iterator[None]:
+        """The run that a version needs to go on from: what it makes of everything that is in event runs."""
+        store = self._store
+        events, mentions = self._runs("store", "events"), self._runs("store", "mentions")
+        level, last_batch = max(part.level for part in events), max(part.number for part in events)
+        target = _run(one.schema, "", level, last_batch)
+        slices = self._slices(events)
+        if one.sort == "merged":
+            steps = [
+                [(target, _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id"))]
+                for where in slices
+            ]
+        else:
+            steps = []
+            for where in slices:
+                groups = f"FROM ({publish.touched(events, -1)}) {where.replace('contact_point_id', 'conversation_id')}"
+                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, groups)})"
+                steps.append([(target, sql)])
+        for done, _ in enumerate(self._stage(steps), 1):
+            with store.transaction():
+                versions.note_progress(store.con, one, done, len(steps))
+            yield
+        self._swap([target], [])
+        yield
+
     def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Iterator[None]:
         """The runs of a level into one of the next."""
         target = _run(schema, stream, runs[0].level + 1, max(run.number for run in runs))
-        projection = next((one for one in _folded() if one.schema == schema), None)
+        projection = next((one for one in self._store.folded() if one.schema == schema), None)
         steps = []
         if projection is not None and projection.sort == "regrouped":
             steps.append([(target, publish.current(runs))])
@@ -194,10 +261,6 @@ class Compaction:
         """)
         con.execute("DROP TABLE store.offsets")
         con.execute("ALTER TABLE store.offsets_staging RENAME TO offsets")
-
-
-def _folded() -> list[Projection]:
-    return [projection for projection in all_projections() if projection.sort != "plain"]
 
 
 def _run(schema: str, stream: str, level: int, number: int) -> Part:

@@ -5,6 +5,7 @@
     -- sort: merged            merged | regrouped | plain
     -- now: no                 yes: the view depends on the time, named `now_at` in it
     -- reads: consent          other public views that it reads
+    -- key: message_ref, contact_point      columns that tell its rows apart, for comparing two versions
 
     -- :delta        merged: from `events` and `mentions` to one row a key
     -- :merge        merged: from `parts` (rows of many deltas) to one row a key, by sum, min, max only
@@ -16,7 +17,7 @@ A block is one SELECT. It names relations, never parts of them: the engine decid
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -25,7 +26,7 @@ from typing import Literal, cast
 Sort = Literal["merged", "regrouped", "plain"]
 
 _BLOCKS: dict[Sort, set[str]] = {"merged": {"delta", "merge", "view"}, "regrouped": {"fold", "view"}, "plain": {"view"}}
-_HEADER = re.compile(r"^-- (projection|version|sort|now|reads): *(.*)$", re.MULTILINE)
+_HEADER = re.compile(r"^-- (projection|version|sort|now|reads|key): *(.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^-- :(\w+).*$", re.MULTILINE)
 
 
@@ -38,12 +39,15 @@ class Projection:
     sort: Sort
     now: bool
     reads: tuple[str, ...]
+    key: tuple[str, ...]
     blocks: Mapping[str, str]
+    text: str
+    build: int = 1
 
     @property
     def schema(self) -> str:
-        """The DuckDB schema of its state: `items_v1`."""
-        return f"{self.name}_v{self.version}"
+        """The DuckDB schema of its state: `items_v1`, and `items_v1_b2` when it was built again."""
+        return f"{self.name}_v{self.version}" + (f"_b{self.build}" if self.build > 1 else "")
 
     @property
     def fingerprint(self) -> str:
@@ -72,8 +76,10 @@ def parse(text: str) -> Projection:
         version=int(header["version"]),
         sort=cast(Sort, sort),
         now=header.get("now", "no") == "yes",
-        reads=tuple(part.strip() for part in header.get("reads", "").split(",") if part.strip()),
+        reads=_names(header.get("reads", "")),
+        key=_names(header.get("key", "")),
         blocks=blocks,
+        text=text,
     )
 
 
@@ -82,18 +88,32 @@ def all_projections() -> tuple[Projection, ...]:
     """Every projection in `projections/sql`, each after those it reads."""
     folder = resources.files("projections") / "sql"
     found = [parse(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".sql")]
-    by_name = {projection.name: projection for projection in sorted(found, key=lambda one: one.name)}
+    return in_order(found)
+
+
+def in_order(projections: Iterable[Projection]) -> tuple[Projection, ...]:
+    """The projections, one of each name, each after those that it reads.
+
+    Raises ValueError when one reads a view that is none of theirs, or they read each other in a circle.
+    """
+    by_name = {projection.name: projection for projection in sorted(projections, key=lambda one: one.name)}
     ordered: dict[str, Projection] = {}
 
-    def place(projection: Projection) -> None:
+    def place(projection: Projection, above: tuple[str, ...]) -> None:
         for name in projection.reads:
+            if name not in by_name or name in above:
+                raise ValueError(f"projection {projection.name} reads {name}, which is no projection before it")
             if name not in ordered:
-                place(by_name[name])
+                place(by_name[name], (*above, projection.name))
         ordered[projection.name] = projection
 
     for projection in by_name.values():
-        place(projection)
+        place(projection, ())
     return tuple(ordered.values())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _squeezed(sql: str) -> str:

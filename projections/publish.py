@@ -1,12 +1,20 @@
 """The views: from the parts that there are to the relations that people and projections read."""
 
+import re
 from typing import TYPE_CHECKING
 
-from projections.projection import Projection, all_projections
+from projections import versions
+from projections.projection import Projection
 from projections.relations import DERIVED, MACROS, scoped, stored
+from projections.versions import CURRENT, NEXT_SCHEMA
 
 if TYPE_CHECKING:
+    import duckdb
+
     from projections.store import Part, Store
+
+PUBLIC = "touchlog"
+_PUBLIC_NAME = re.compile(rf"\b{PUBLIC}\.(?=\w)")
 
 _OPERATIONS = {
     "dead_letters": "SELECT * FROM store.dead_letters",
@@ -23,15 +31,23 @@ _OPERATIONS = {
             GROUP BY topic, partition
         )
     """,
-    "projections": """
+    "projections": f"""
         SELECT
-            p.name, p.version, p.sort, p.fingerprint,
+            p.name, p.version, p.build, p.sort, p.fingerprint,
             count(t.table_name) AS runs,
             coalesce(sum(t.estimated_size), 0)::BIGINT AS rows,
-            'live' AS state
-        FROM store.projections AS p
+            p.state,
+            p.since,
+            CASE WHEN p.state IN ('building', 'paused') THEN p.done / nullif(p.total, 0) END AS built,
+            CASE WHEN p.state IN ('building', 'paused', 'catching up') THEN coalesce((
+                SELECT sum(greatest(0, (f.place ->> 2)::BIGINT - coalesce(o.next_offset, 0)))
+                FROM (SELECT unnest(from_json(p.fence, '["JSON"]')) AS place) AS f
+                LEFT JOIN touchlog.lag AS o ON o.topic = f.place ->> 0 AND o.partition = (f.place ->> 1)::INTEGER
+            ), 0)::BIGINT END AS to_fence
+        FROM ({CURRENT}) AS p
         LEFT JOIN duckdb_tables() AS t
-            ON t.schema_name = p.name || '_v' || p.version AND t.table_name LIKE 'run%'
+            ON t.schema_name = p.name || '_v' || p.version || CASE WHEN p.build > 1 THEN '_b' || p.build ELSE '' END
+            AND t.table_name LIKE 'run%' AND t.table_name NOT LIKE '%staging'
         GROUP BY ALL
     """,
 }
@@ -49,16 +65,35 @@ def create_views(store: "Store") -> None:
     for name, sql in DERIVED.items():
         beneath = {given: text for given, text in _STORED.items() if given != name}
         con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
-    _states(store)
-    for projection in all_projections():
-        given = {**_STORED, "state": f"{projection.schema}.state"}
-        sql = scoped(projection.blocks["view"], given, derived={})
-        if projection.now:
-            con.execute(f"CREATE OR REPLACE MACRO touchlog.{projection.name}_at(now_at) AS TABLE {sql}")
-            sql = f"FROM touchlog.{projection.name}_at(now())"
-        con.execute(f"CREATE OR REPLACE VIEW touchlog.{projection.name} AS {sql}")
     for name, sql in _OPERATIONS.items():
         con.execute(f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}")
+    create_public(store)
+
+
+def create_public(store: "Store") -> None:
+    """(Re)create what people read: the live versions, and beside them the views as they would be with those that are
+    coming. Inside the caller's transaction, so that readers see the old or the new."""
+    con = store.con
+    store.forget_parts()
+    _states(store)
+    known = store.versions()
+    for projection in versions.live(known):
+        _publish(con, projection, PUBLIC)
+    con.execute(f"DROP SCHEMA IF EXISTS {NEXT_SCHEMA} CASCADE")
+    after = versions.coming(known)
+    if after:
+        con.execute(f"CREATE SCHEMA {NEXT_SCHEMA}")
+    for projection in after:
+        _publish(con, projection, NEXT_SCHEMA)
+
+
+def _publish(con: "duckdb.DuckDBPyConnection", projection: Projection, schema: str) -> None:
+    given = {**_STORED, "state": f"{projection.schema}.state"}
+    sql = _PUBLIC_NAME.sub(f"{schema}.", scoped(projection.blocks["view"], given, derived={}))
+    if projection.now:
+        con.execute(f"CREATE OR REPLACE MACRO {schema}.{projection.name}_at(now_at) AS TABLE {sql}")
+        sql = f"FROM {schema}.{projection.name}_at(now())"
+    con.execute(f"CREATE OR REPLACE VIEW {schema}.{projection.name} AS {sql}")
 
 
 def refresh(store: "Store") -> None:
@@ -74,9 +109,8 @@ def _streams(store: "Store") -> None:
 
 
 def _states(store: "Store") -> None:
-    for projection in all_projections():
-        if projection.sort != "plain":
-            store.con.execute(f"CREATE OR REPLACE VIEW {projection.schema}.state AS {_state(store, projection)}")
+    for projection in store.folded():
+        store.con.execute(f"CREATE OR REPLACE VIEW {projection.schema}.state AS {_state(store, projection)}")
 
 
 def union(parts: "list[Part]") -> str:
@@ -140,6 +174,11 @@ def generation(runs: "list[Part]") -> int:
 def _state(store: "Store", projection: Projection) -> str:
     tails = store.tails("events")
     runs = store.parts(projection.schema)
+    if not store.is_based(projection):
+        events = store.parts("store", "events")
+        if projection.sort == "merged":
+            return merge(projection, f"({delta(projection, events, store.parts('store', 'mentions'))})")
+        return fold(projection, events, touched(events, -1))
     if projection.sort == "merged":
         parts = [*(f"FROM {run.table}" for run in runs), f"({delta(projection, tails, store.tails('mentions'))})"]
         return merge(projection, " UNION ALL BY NAME ".join(parts))

@@ -22,10 +22,11 @@ import duckdb
 import pyarrow as pa
 
 from log.log import TopicPartition
-from projections import layout
+from projections import layout, versions
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
 from projections.relations import DERIVED
+from projections.versions import LIVE, NEXT_SCHEMA, Version
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
 from schemas.event_types import EVENT_TYPES
 
@@ -38,7 +39,7 @@ _TABLES = {
     "points": layout.ddl(layout.POINT_COLUMNS),
     "dead_letters": layout.ddl(layout.DEAD_LETTER_COLUMNS),
     **{name: layout.ddl(columns) for name, columns in layout.SMALL_TABLES.items()},
-    "projections": "batch INTEGER, name VARCHAR, version INTEGER, sort VARCHAR, fingerprint VARCHAR",
+    **versions.TABLES,
     "meta": "key VARCHAR, value VARCHAR",
 }
 
@@ -67,6 +68,7 @@ class Store:
         self.con = con
         self.path = path
         self._parts: list[Part] | None = None
+        self._versions: list[Version] | None = None
 
     @classmethod
     def open(cls, path: Path | str, *, memory_limit: str | None = None, threads: int = 1) -> Self:
@@ -97,19 +99,19 @@ class Store:
         return store
 
     @classmethod
-    def in_memory(cls) -> Self:
-        """An empty store that is never written to disk."""
+    def in_memory(cls, projections: Sequence[Projection] | None = None) -> Self:
+        """An empty store that is never written to disk, with these projections (default: the program's own)."""
         con = duckdb.connect(":memory:", config={"threads": 1})
         con.execute("SET TimeZone = 'UTC'")
         store = cls(con, Path(":memory:"))
-        store._prepare()
+        store._prepare(projections)
         return store
 
-    def _prepare(self) -> None:
+    def _prepare(self, projections: Sequence[Projection] | None = None) -> None:
         with self.transaction():
-            self._make()
+            self._make(all_projections() if projections is None else projections)
 
-    def _make(self) -> None:
+    def _make(self, projections: Sequence[Projection]) -> None:
         con = self.con
         con.execute("CREATE SCHEMA IF NOT EXISTS store")
         for name, columns in _TABLES.items():
@@ -126,31 +128,42 @@ class Store:
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
         ).fetchall():
             con.execute(f"DROP TABLE {schema}.{table}")
-        for projection in all_projections():
+        for projection in projections:
             self._register(projection)
         create_views(self)
 
     def _register(self, projection: Projection) -> None:
-        self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {projection.schema}")
-        known = self.con.execute(
-            "SELECT fingerprint FROM store.projections WHERE name = ? AND version = ?",
-            [projection.name, projection.version],
-        ).fetchone()
-        if known is None:
-            self.con.execute(
-                "INSERT INTO store.projections VALUES (?, ?, ?, ?, ?)",
-                [self.batch, projection.name, projection.version, projection.sort, projection.fingerprint],
-            )
-            if projection.sort != "plain" and self.batch > 0:
-                raise StoreError(
-                    f"projection {projection.name} version {projection.version} is new to {self.path};"
-                    " delete the file and type: touchlog project"
+        """A projection that is new to the store is live at once; another version waits for `touchlog rebuild`."""
+        known = [version for version in self.versions() if version.name == projection.name]
+        for version in known:
+            same = version.projection.version == projection.version
+            if same and version.projection.fingerprint != projection.fingerprint:
+                raise ProjectionChanged(
+                    f"the SQL of projection {projection.name} changed, its version {projection.version} did not;"
+                    f" raise the version in its file, then type: touchlog rebuild {projection.name}"
                 )
-        elif known[0] != projection.fingerprint:
-            raise ProjectionChanged(
-                f"the SQL of projection {projection.name} changed, its version {projection.version} did not;"
-                " raise the version in its file, or take the change back"
-            )
+        if not known:
+            versions.register(self.con, projection, self.batch)
+            versions.note(self.con, projection, LIVE)
+            self.forget_parts()
+
+    def versions(self) -> list[Version]:
+        """All versions of projections that are not gone."""
+        if self._versions is None:
+            self._versions = versions.versions(self.con)
+        return self._versions
+
+    def live(self) -> tuple[Projection, ...]:
+        """The projections that people read."""
+        return versions.live(self.versions())
+
+    def folded(self) -> list[Projection]:
+        """Every version with a state, whether live or not."""
+        return [version.projection for version in self.versions() if version.projection.sort != "plain"]
+
+    def is_based(self, projection: Projection) -> bool:
+        """Whether a projection's runs cover what the event runs cover; until then its view reads all events."""
+        return bool(self.parts(projection.schema)) or all(part.kind == "tail" for part in self.parts("store", "events"))
 
     @property
     def batch(self) -> int:
@@ -170,8 +183,9 @@ class Store:
         return [part for part in self._parts if part.schema == schema and stream in {"", part.stream}]
 
     def forget_parts(self) -> None:
-        """Tables came or went: look again."""
+        """Tables came or went, or versions changed: look again."""
         self._parts = None
+        self._versions = None
 
     def tails(self, stream: str = "events") -> list[Part]:
         """Tails, the active one last."""
@@ -267,7 +281,7 @@ def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
 
 def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     name = path.name.partition(".")[0].lower()
-    if name in {"store", "touchlog", *(projection.schema for projection in all_projections())}:
+    if name in {"store", "touchlog", NEXT_SCHEMA, *(projection.schema for projection in all_projections())}:
         raise ConfigurationError(
             f"a store's file cannot be called {path.name}: DuckDB would take its name for the schema {name};"
             " call it views.duckdb"

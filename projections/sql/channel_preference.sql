@@ -3,6 +3,7 @@
 -- sort: plain
 -- now: yes
 -- reads: contact_points, consent, items
+-- key: customer_id, content_type, channel
 
 -- :view
 WITH channels AS (

@@ -2,6 +2,7 @@
 -- version: 1
 -- sort: plain
 -- now: yes
+-- key: customer_id, contact_point, content_type, channel
 
 -- :view
 WITH stated AS (

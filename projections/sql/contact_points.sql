@@ -1,6 +1,7 @@
 -- projection: contact_points
 -- version: 1
 -- sort: merged
+-- key: contact_point
 
 -- :delta
 SELECT

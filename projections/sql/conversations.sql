@@ -1,6 +1,7 @@
 -- projection: conversations
 -- version: 1
 -- sort: regrouped
+-- key: conversation_id
 
 -- :fold
 WITH flow AS (

@@ -3,6 +3,7 @@
 -- sort: plain
 -- now: yes
 -- reads: contact_points, timeline, conversations, channel_preference
+-- key: customer_id
 
 -- :view
 WITH who AS (

@@ -1,6 +1,7 @@
 -- projection: interactions
 -- version: 1
 -- sort: plain
+-- key: event_id
 
 -- :view
 SELECT

@@ -1,6 +1,7 @@
 -- projection: items
 -- version: 1
 -- sort: merged
+-- key: message_ref, contact_point
 
 -- :delta
 SELECT

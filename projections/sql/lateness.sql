@@ -1,6 +1,7 @@
 -- projection: lateness
 -- version: 1
 -- sort: plain
+-- key: channel, day
 
 -- :view
 SELECT

@@ -1,6 +1,7 @@
 -- projection: response_times
 -- version: 1
 -- sort: plain
+-- key: channel, day
 
 -- :view
 WITH shown AS (

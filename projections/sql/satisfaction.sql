@@ -1,6 +1,7 @@
 -- projection: satisfaction
 -- version: 1
 -- sort: plain
+-- key: channel, day, kind
 
 -- :view
 WITH newest AS (

@@ -2,6 +2,7 @@
 -- version: 1
 -- sort: plain
 -- reads: items
+-- key: event_id, message_ref, contact_point
 
 -- :view
 SELECT

@@ -2,6 +2,7 @@
 -- version: 1
 -- sort: merged
 -- now: yes
+-- key: customer_id, topic
 
 -- :delta
 SELECT
