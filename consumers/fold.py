@@ -111,17 +111,19 @@ class Folder:
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         self._people = Graph(components=Components(limits=LIMITS), seen=self._first_seen(_POINTS_SEEN))
         self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
-        self._evidence: set[Link] = set()
+        self._evidence: dict[Link, int] = {}
         self._statements: dict[Link, tuple[int, int, str, str]] = {}
         for verb, one, other, event_id, moment in con.execute(
             "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at) FROM store.links"
         ).fetchall():
             self._note((one, other), verb, moment, event_id)
-        live = [pair for pair in self._evidence | set(self._statements) if self._is_linked(pair)]
+        live = [pair for pair in {**self._evidence, **self._statements} if self._is_linked(pair)]
         self._people.components.apply(linked=live, first_seen=self._people.first_seen)
-        edges = con.execute("SELECT DISTINCT thread, case_ref FROM store.edges").fetchall()
-        self._threads.components.apply(linked=edges, first_seen=self._threads.first_seen)
-        self._edges: set[Link] = set(edges)
+        edges = con.execute(
+            "SELECT thread, case_ref, epoch_us(min(occurred_at)) FROM store.edges GROUP BY thread, case_ref"
+        ).fetchall()
+        self._edges: dict[Link, int] = {(thread, case): moment for thread, case, moment in edges}
+        self._threads.components.apply(linked=self._edges, first_seen=self._threads.first_seen)
         self._stale = False
 
     def begin(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
@@ -219,11 +221,12 @@ class Folder:
         links = []
         for row, verb, one, other in said:
             pair = (one, other)
-            if not fresh[row] or (verb == "evidence" and pair in self._evidence):
+            moment = int(prepared.times[row])
+            # Of evidence for a pair the earliest is kept: what was known of a time asks for it (projections.as_of).
+            if not fresh[row] or (verb == "evidence" and self._evidence.get(pair, _NEVER) <= moment):
                 continue
             before.setdefault(pair, self._is_linked(pair))
             event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
-            moment = int(prepared.times[row])
             self._note(pair, verb, moment, str(event_id))
             links.append((verb, one, other, event_id, from_micros(moment)))
         self._store.insert_rows("links", links, batch)
@@ -242,10 +245,16 @@ class Folder:
         mask = fresh[prepared.thread_rows]
         ids, times, _ = earliest(prepared.thread_ids.where(mask), prepared.times[prepared.thread_rows[mask]])
         _, earlier = self._threads.take_in(ids, times)
-        edges = sorted({(one, other) for row, one, other in prepared.edges if fresh[row]} - self._edges)
+        edges: dict[Link, int] = {}
+        for row, one, other in prepared.edges:
+            moment = int(prepared.times[row])
+            if fresh[row] and moment < min(self._edges.get((one, other), _NEVER), edges.get((one, other), _NEVER)):
+                edges[one, other] = moment
+        linked = sorted(edge for edge in edges if edge not in self._edges)
         self._edges.update(edges)
-        self._store.insert_rows("edges", edges, batch)
-        changed = self._threads.components.apply(linked=edges, earlier=earlier, first_seen=self._threads.first_seen)
+        rows = [(one, other, from_micros(moment)) for (one, other), moment in sorted(edges.items())]
+        self._store.insert_rows("edges", rows, batch)
+        changed = self._threads.components.apply(linked=linked, earlier=earlier, first_seen=self._threads.first_seen)
         ids_of = self._threads.ids
         moved = [(ids_of[name], ids_of[place.first]) for name, place in changed.items()]
         self._store.insert_rows("thread_changes", moved, batch)
@@ -253,7 +262,7 @@ class Folder:
     def _note(self, pair: Link, verb: str, moment: int, event_id: str) -> None:
         """Take in one piece of evidence, or a statement if it is the newest about its pair."""
         if verb == "evidence":
-            self._evidence.add(pair)
+            self._evidence[pair] = min(moment, self._evidence.get(pair, moment))
             return
         said = (moment, _STRICTNESS[verb], event_id, verb)
         known = self._statements.get(pair)

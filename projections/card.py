@@ -5,23 +5,25 @@ the very same SQL as for everybody runs over them. So the card can never say any
 """
 
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import duckdb
+import pyarrow as pa
 
-from projections import layout
+from projections import as_of, layout
+from projections.as_of import Cut
+from projections.projection import parse
 from projections.store import Store
+from projections.versions import CURRENT
 from schemas.contact_points import contact_point_id
 
 TIMELINE_LENGTH = 10
-_COPIED = {
-    "points": "contact_point_id",
-    "member_changes": "contact_point_id",
-    "thread_changes": "thread_id",
-    "mentions_tail_00000000": "contact_point_id",
-}
+NO_CUT = Cut()
+_LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
 
 
 class Cards:
@@ -29,92 +31,139 @@ class Cards:
 
     def __init__(self) -> None:
         self._scratch: Store | None = None
+        self._live: list[tuple[str, int]] = []
         self._lock = threading.Lock()
 
-    def card(self, con: duckdb.DuckDBPyConnection, key: str, now: datetime) -> dict[str, Any] | None:
+    def card(self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut = NO_CUT) -> dict[str, Any] | None:
         """The card of the customer whom a contact point belongs to, or None when nobody has it.
 
-        `key` is a contact point in comparable form, `email:ada@example.org`. Keys of the card: customer_id, kinds,
+        `key` is a contact point in comparable form, `email:ada@example.org`; `cut` leaves events out, as if they had
+        never been folded (projections.as_of). Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
         contact_points, conversations (open ones, newest first), preferences, consent (what is not allowed), timeline
         (the last ten), topics; the lists hold rows of the views of the same names.
         """
         with self._lock:
-            members = _members(con, contact_point_id(key))
-            if not members:
-                return None
-            if self._scratch is None:
-                self._scratch = Store.in_memory()
-            scratch = self._scratch.con
+            scratch = self._for(con).con
             scratch.begin()
             try:
-                _copy(con, scratch, members)
-                return _read(scratch, members[0], now)
+                customer = _copy(con, scratch, key, cut)
+                return None if customer is None else _read(scratch, customer, now)
             finally:
                 scratch.rollback()
 
+    def _for(self, con: duckdb.DuckDBPyConnection) -> Store:
+        """A scratch store with the projections that are live in the store."""
+        live = con.execute(_LIVE).fetchall()
+        if self._scratch is None or live != self._live:
+            self._scratch = Store.in_memory([replace(parse(text), build=build) for text, build in live])
+            self._live = live
+        return self._scratch
 
-def card(con: duckdb.DuckDBPyConnection, key: str, now: datetime) -> dict[str, Any] | None:
+
+def card(con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut = NO_CUT) -> dict[str, Any] | None:
     """One card, once; see Cards.card."""
-    return Cards().card(con, key, now)
+    return Cards().card(con, key, now, cut)
 
 
 def _members(con: duckdb.DuckDBPyConnection, one: UUID) -> list[UUID]:
-    """The customer's id and the ids of the contact points, or nothing when the contact point is unknown."""
-    known = con.execute("SELECT 1 FROM store.points WHERE contact_point_id = ? LIMIT 1", [one]).fetchone()
-    if known is None:
-        return []
+    """The customer's id and the ids of the contact points."""
     found = con.execute("SELECT customer_id FROM store.members WHERE contact_point_id = ?", [one]).fetchone()
     customer = one if found is None else found[0]
     rows = con.execute("SELECT contact_point_id FROM store.members WHERE customer_id = ?", [customer]).fetchall()
     return [customer, *(member for (member,) in rows if member != customer)]
 
 
-def _copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, members: list[UUID]) -> None:
-    """The rows of these contact points, of the conversations that they take part in and of statements about them."""
-    ids: list[Any] = list(members)
+def _members_then(con: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> list[UUID]:
+    """The same as of a cut."""
+    groups = as_of.people(con, cut, [key])
+    first, members = groups.first(key), groups.members(key)
+    return [contact_point_id(name) for name in (first, *(name for name in members if name != first))]
+
+
+def _is_known(con: duckdb.DuckDBPyConnection, one: UUID, cut: Cut) -> bool:
+    if cut == NO_CUT:
+        sql = "SELECT 1 FROM store.points WHERE contact_point_id = ? LIMIT 1"
+        return con.execute(sql, [one]).fetchone() is not None
+    sql = f"""
+        SELECT 1 FROM store.rows WHERE contact_point_id = $1 AND {cut.where}
+        UNION ALL
+        SELECT 1 FROM store.mentions WHERE contact_point_id = $1 AND {cut.where}
+        LIMIT 1
+    """
+    return con.execute(sql, [one]).fetchone() is not None
+
+
+def _copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> UUID | None:
+    """The rows of a customer's contact points, of the conversations that they take part in and of statements about
+    them; the customer's id, or None when nobody is known by the key."""
+    one = contact_point_id(key)
+    if not _is_known(con, one, cut):
+        return None
+    ids: list[Any] = _members(con, one) if cut == NO_CUT else _members_then(con, key, cut)
+    points = con.execute(
+        "SELECT * FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids]
+    ).to_arrow_table()
     keys = [
-        key
-        for (key,) in con.execute(
-            "SELECT kind || ':' || value FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids]
-        ).fetchall()
+        f"{kind}:{value}" for kind, value in zip(points["kind"].to_pylist(), points["value"].to_pylist(), strict=True)
     ]
-    threads = [
-        thread
-        for (thread,) in con.execute(
-            """
-            WITH own AS (
-                SELECT DISTINCT coalesce(t.conversation_id, r.thread_id) AS conversation_id
-                FROM store.rows AS r
-                LEFT JOIN store.threads AS t USING (thread_id)
-                WHERE list_contains(?::UUID[], r.contact_point_id) AND r.thread_id IS NOT NULL
-            )
-            SELECT conversation_id FROM own
-            UNION
-            SELECT t.thread_id FROM store.threads AS t JOIN own USING (conversation_id)
-            """,
-            [ids],
-        ).fetchall()
-    ]
+    then = None if cut == NO_CUT else as_of.threads(con, cut, as_of.thread_names(con, cut, ids))
+    conversations = _threads(con, ids) if then is None else [contact_point_id(name) for name in sorted(then.known)]
     rows = con.execute(
-        """
+        f"""
         SELECT * FROM store.rows
-        WHERE list_contains(?::UUID[], contact_point_id) OR list_contains(?::UUID[], thread_id)
+        WHERE (list_contains(?::UUID[], contact_point_id) OR list_contains(?::UUID[], thread_id)
             -- What somebody stated elsewhere about one of these contact points binds it too.
-            OR ((flags & ?) <> 0 AND list_contains(?::VARCHAR[], rest ->> '$.statement.about'))
+            OR ((flags & ?) <> 0 AND list_contains(?::VARCHAR[], rest ->> '$.statement.about')))
+            AND {cut.where}
         """,
-        [ids, threads, layout.STATEMENT, keys],
+        [ids, conversations, layout.STATEMENT, keys],
     ).to_arrow_table()
     _insert(scratch, "events_tail_00000000", rows)
     named = [
         row[0] for row in scratch.execute("SELECT DISTINCT contact_point_id FROM store.events_tail_00000000").fetchall()
     ]
-    people = list({*ids, *named})
-    wanted = {"points": people, "member_changes": people, "mentions_tail_00000000": ids, "thread_changes": threads}
-    for table, column in _COPIED.items():
-        source = "mentions" if table.startswith("mentions") else table
-        found = con.execute(f"SELECT * FROM store.{source} WHERE list_contains(?::UUID[], {column})", [wanted[table]])
-        _insert(scratch, table, found.to_arrow_table())
+    everybody = list({*ids, *named})
+    points = con.execute("SELECT * FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [everybody])
+    _insert(scratch, "points", points.to_arrow_table())
+    mentions = f"SELECT * FROM store.mentions WHERE list_contains(?::UUID[], contact_point_id) AND {cut.where}"
+    _insert(scratch, "mentions_tail_00000000", con.execute(mentions, [ids]).to_arrow_table())
+    if then is None:
+        for table, column, wanted in (
+            ("member_changes", "contact_point_id", everybody),
+            ("thread_changes", "thread_id", conversations),
+        ):
+            found = con.execute(f"SELECT * FROM store.{table} WHERE list_contains(?::UUID[], {column})", [wanted])
+            _insert(scratch, table, found.to_arrow_table())
+        return UUID(str(ids[0]))
+    names = [name for (name,) in scratch.execute("SELECT kind || ':' || value FROM store.points").fetchall()]
+    members, moved = as_of.member_rows(as_of.people(con, cut, names)), as_of.thread_rows(then)
+    _insert(scratch, "member_changes", _stamped("member_changes", members))
+    _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
+    return UUID(str(ids[0]))
+
+
+def _stamped(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
+    return layout.rows_table(table, rows).add_column(0, "batch", pa.array([0] * len(rows), pa.int32()))
+
+
+def _threads(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
+    """The threads of the conversations that these contact points take part in."""
+    rows = con.execute(
+        """
+        WITH own AS (
+            SELECT DISTINCT coalesce(t.conversation_id, r.thread_id) AS conversation_id
+            FROM store.rows AS r
+            LEFT JOIN store.threads AS t USING (thread_id)
+            WHERE list_contains(?::UUID[], r.contact_point_id) AND r.thread_id IS NOT NULL
+        )
+        SELECT conversation_id FROM own
+        UNION
+        SELECT t.thread_id FROM store.threads AS t JOIN own USING (conversation_id)
+        """,
+        [ids],
+    ).fetchall()
+    return [thread for (thread,) in rows]
 
 
 def _insert(scratch: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:

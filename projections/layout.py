@@ -99,7 +99,11 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "event_id": ("UUID", pa.uuid()),
         "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
     },
-    "edges": {"thread": ("VARCHAR", pa.string()), "case_ref": ("VARCHAR", pa.string())},
+    "edges": {
+        "thread": ("VARCHAR", pa.string()),
+        "case_ref": ("VARCHAR", pa.string()),
+        "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
+    },
     "member_changes": {
         "contact_point_id": ("UUID", pa.uuid()),
         "customer_id": ("UUID", pa.uuid()),
@@ -122,8 +126,9 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "seconds": ("DOUBLE", pa.float64()),
     },
 }
-"""Insert-only tables of which a batch adds a few rows. `links`: evidence (the first of each pair) and statements
-about pairs of contact points; `edges`: threads and their case references; `*_changes`: who belongs where from then."""
+"""Insert-only tables of which a batch adds a few rows. `links`: statements about pairs of contact points, and evidence
+(of each pair the first, and what turned out to be earlier); `edges`: threads and their case references, likewise;
+`*_changes`: who belongs where from then."""
 
 
 def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:

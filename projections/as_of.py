@@ -1,0 +1,218 @@
+"""The views as of two times: what had happened by one, and what was known by the other.
+
+What is copied into a scratch store are the events that had happened and were known, and who was who by the evidence in
+those; the same SQL as ever runs over them. So the answer is that of a fold of just those events.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import duckdb
+
+from projections.components import Components
+from projections.identity_rules import LIMITS
+from projections.store import Store
+from schemas.contact_points import contact_point_id
+
+_NEVER = (1 << 63) - 1
+_RESTRICTIVE = {"asserted": 0, "retracted": 1, "forbidden": 2}
+
+Link = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """Events that occurred at `happened` or before, and were folded by batch `batch`; None is no bound."""
+
+    happened: datetime | None = None
+    batch: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The condition on a table with `occurred_at` and `batch`."""
+        terms = ["true"]
+        if self.happened is not None:
+            terms.append(f"occurred_at <= '{self.happened.isoformat()}'::TIMESTAMPTZ")
+        if self.batch is not None:
+            terms.append(f"batch <= {self.batch}")
+        return " AND ".join(terms)
+
+
+def cut_of(con: duckdb.DuckDBPyConnection, *, happened: datetime | None, known: datetime | None) -> Cut:
+    """The cut of what had happened by one time and was in the store by another."""
+    if known is None:
+        return Cut(happened=happened)
+    found = con.execute("SELECT coalesce(max(batch), 0) FROM store.batches WHERE committed_at <= ?", [known]).fetchone()
+    assert found is not None
+    return Cut(happened=happened, batch=int(found[0]))
+
+
+@dataclass(kw_only=True)
+class Groups:
+    """Which component each name was in, as the rows of `member_changes` and `thread_changes` say it."""
+
+    components: Components
+    known: set[str] = field(default_factory=set)
+
+    def first(self, name: str) -> str:
+        return self.components.place(name).first
+
+    def members(self, name: str) -> list[str]:
+        """The names of a name's component, itself among them."""
+        return sorted(self.components.members.get(self.first(name), {name}))
+
+
+def people(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
+    """Who was who: contact points by key; with `start`, those that any evidence connects with these keys."""
+    return _groups(con, start, Components(limits=LIMITS), lambda names: _links(con, cut, names), _POINTS_SEEN, cut)
+
+
+def threads(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
+    """Which threads and case references were one conversation, by name."""
+    return _groups(con, start, Components(), lambda names: _edges(con, cut, names), _THREADS_SEEN, cut)
+
+
+def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) -> list[str]:
+    """The threads, by name, that events of these contact points are in."""
+    rows = con.execute(
+        f"""
+        SELECT DISTINCT CASE
+            WHEN conversation_ref IS NOT NULL THEN 'thread:' || channel || ':' || conversation_ref
+            ELSE 'case:' || list_min(from_json(rest -> '$.case_refs', '["VARCHAR"]')) END
+        FROM store.rows
+        WHERE list_contains(?::UUID[], contact_point_id) AND thread_id IS NOT NULL AND {cut.where}
+        """,
+        [list(ids)],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+_POINTS_SEEN = f"""
+    SELECT contact_point_id, min(moment) FROM (
+        SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
+        FROM store.events WHERE list_contains(?::UUID[], contact_point_id) AND {{where}}
+        UNION ALL
+        SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
+        FROM store.mentions WHERE list_contains(?::UUID[], contact_point_id) AND {{where}}
+    ) GROUP BY contact_point_id
+"""
+_THREADS_SEEN = """
+    SELECT thread_id, epoch_us(min(occurred_at)) FROM (
+        SELECT thread_id, occurred_at FROM store.rows WHERE list_contains(?::UUID[], thread_id) AND {where}
+        UNION ALL
+        SELECT store.contact_point_id(case_ref), occurred_at FROM store.edges
+        WHERE list_contains(?::UUID[], store.contact_point_id(case_ref)) AND {where}
+    ) GROUP BY thread_id
+"""
+
+
+def _groups(
+    con: duckdb.DuckDBPyConnection,
+    start: Iterable[str] | None,
+    components: Components,
+    links: Any,
+    seen_sql: str,
+    cut: Cut,
+) -> Groups:
+    found: set[Link] = set()
+    looked: set[str] = set()
+    ahead = None if start is None else set(start)
+    while ahead is None or ahead:
+        new = links(None if ahead is None else sorted(ahead))
+        found |= new
+        if ahead is None:
+            break
+        looked |= ahead
+        # A name that is shared connects nobody: what lies behind it is of no concern.
+        ahead = {
+            name
+            for pair in new
+            for name in pair
+            if name not in looked and not all(_is_shared(components, found, one) for one in pair if one in looked)
+        }
+
+    def first_seen(names: list[str]) -> list[int]:
+        ids = [contact_point_id(name) for name in names]
+        rows = con.execute(seen_sql.format(where=cut.where), [ids, ids]).fetchall() if ids else []
+        moments = dict(rows)
+        return [moments.get(one, _NEVER) for one in ids]
+
+    components.apply(linked=sorted(found), first_seen=first_seen)
+    return Groups(components=components, known={*looked, *(name for pair in found for name in pair)})
+
+
+def _is_shared(components: Components, links: set[Link], name: str) -> bool:
+    limits = components.limits.get(name.partition(":")[0])
+    if not limits:
+        return False
+    counts: dict[str, int] = {}
+    for pair in links:
+        if name in pair:
+            kind = (pair[0] if pair[1] == name else pair[1]).partition(":")[0]
+            counts[kind] = counts.get(kind, 0) + 1
+    return any(count > limits[kind] for kind, count in counts.items() if kind in limits)
+
+
+def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> set[Link]:
+    """Pairs that were linked: by evidence or the newest statement, unless that forbids it."""
+    named = "" if names is None else "AND (list_contains($names, one) OR list_contains($names, other))"
+    rows = con.execute(
+        f"""
+        SELECT one, other
+        FROM store.links
+        WHERE {cut.where} {named}
+        GROUP BY one, other
+        HAVING coalesce(
+            max_by(verb, {{'at': occurred_at, 'rank': {_rank()}, 'id': event_id}}) FILTER (verb <> 'evidence'), 'none'
+        ) = 'asserted' OR (bool_or(verb = 'evidence') AND coalesce(
+            max_by(verb, {{'at': occurred_at, 'rank': {_rank()}, 'id': event_id}}) FILTER (verb <> 'evidence'), 'none'
+        ) <> 'forbidden')
+        """,
+        {} if names is None else {"names": list(names)},
+    ).fetchall()
+    return set(rows)
+
+
+def _rank() -> str:
+    return "CASE verb " + " ".join(f"WHEN '{verb}' THEN {rank}" for verb, rank in _RESTRICTIVE.items()) + " END"
+
+
+def _edges(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> set[Link]:
+    named = "" if names is None else "AND (list_contains($names, thread) OR list_contains($names, case_ref))"
+    rows = con.execute(
+        f"SELECT DISTINCT thread, case_ref FROM store.edges WHERE {cut.where} {named}",
+        {} if names is None else {"names": list(names)},
+    ).fetchall()
+    return set(rows)
+
+
+def member_rows(groups: Groups) -> list[tuple[UUID, UUID, bool]]:
+    """Rows of `member_changes`."""
+    places = groups.components.places
+    return [
+        (contact_point_id(name), contact_point_id(place.first), place.shared) for name, place in sorted(places.items())
+    ]
+
+
+def thread_rows(groups: Groups) -> list[tuple[UUID, UUID]]:
+    """Rows of `thread_changes`."""
+    places = groups.components.places
+    return [(contact_point_id(name), contact_point_id(place.first)) for name, place in sorted(places.items())]
+
+
+def copy_whole(con: duckdb.DuckDBPyConnection, into: Store, cut: Cut) -> None:
+    """Everything of the cut from a store (a connection to it) into an empty one, streamed."""
+    with into.transaction():
+        for source, table in (("rows", "events_tail_00000000"), ("mentions", "mentions_tail_00000000")):
+            reader = con.execute(f"SELECT * FROM store.{source} WHERE {cut.where}").to_arrow_reader(100_000)
+            into.con.register("staged", reader)
+            into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
+        bound = "true" if cut.batch is None else f"batch <= {cut.batch}"
+        for table in ("points", "batches", "dead_letters"):
+            into.con.register("staged", con.execute(f"SELECT * FROM store.{table} WHERE {bound}").to_arrow_table())
+            into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
+        into.insert_rows("member_changes", member_rows(people(con, cut)), 0)
+        into.insert_rows("thread_changes", thread_rows(threads(con, cut)), 0)
