@@ -46,6 +46,8 @@ class Compaction:
         self._build_share = build_share
         self._steps: Iterator[None] | None = None
         self._building: Projection | None = None
+        self._versions = store.versions()
+        self._folded = {one.schema for one in store.folded()}
         self._rest_until = 0.0
         # The active tail alone: a frozen one, left by a crash, is compacted anyway.
         self._tail_rows = self._rows(store.tails()[-1:])
@@ -56,12 +58,18 @@ class Compaction:
         """Whether there is something to be done now."""
         return self._steps is not None and time.monotonic() >= self._rest_until
 
-    def wake(self) -> None:
-        """Versions came, went or changed their state: look again for what there is to do."""
+    def _look_again(self) -> None:
+        """Versions came, went or changed their state."""
+        if self._store.versions() is self._versions:
+            return
+        self._versions = self._store.versions()
         self._looked = False
-        if self._building is not None and self._building not in self._to_build():
-            # Its staging table is made anew, should it go on.
+        folded = {one.schema for one in self._store.folded()}
+        paused = self._building is not None and self._building not in self._to_build()
+        if paused or not self._folded <= folded:
+            # What goes on was begun for a version that is paused or gone. Staging tables are made anew.
             self._steps, self._building, self._rest_until = None, None, 0.0
+        self._folded = folded
 
     def appended(self, events: int) -> None:
         """Events were appended to the tail."""
@@ -69,6 +77,7 @@ class Compaction:
 
     def step(self) -> bool:
         """Do one step, if there is anything to do; whether there was."""
+        self._look_again()
         if self._steps is None:
             self._steps = self._begin()
         if not self.running:

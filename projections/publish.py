@@ -38,6 +38,7 @@ _OPERATIONS = {
             coalesce(sum(t.estimated_size), 0)::BIGINT AS rows,
             p.state,
             p.since,
+            p.text AS sql,
             CASE WHEN p.state IN ('building', 'paused') THEN p.done / nullif(p.total, 0) END AS built,
             CASE WHEN p.state IN ('building', 'paused', 'catching up') THEN coalesce((
                 SELECT sum(greatest(0, (f.place ->> 2)::BIGINT - coalesce(o.next_offset, 0)))

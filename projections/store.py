@@ -71,8 +71,16 @@ class Store:
         self._versions: list[Version] | None = None
 
     @classmethod
-    def open(cls, path: Path | str, *, memory_limit: str | None = None, threads: int = 1) -> Self:
-        """Open for writing; makes the file and its tables where there are none.
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        memory_limit: str | None = None,
+        threads: int = 1,
+        projections: Sequence[Projection] | None = None,
+    ) -> Self:
+        """Open for writing; makes the file and its tables where there are none, with these projections (default: the
+        program's own).
 
         Raises StoreBusy when another process has it, ProjectionChanged when a projection's SQL changed and its version
         did not, StoreError when it is not a store of this version.
@@ -92,7 +100,7 @@ class Store:
         con.execute("SET arrow_lossless_conversion = true")
         store = cls(con, path)
         try:
-            store._prepare()
+            store._prepare(projections)
         except BaseException:
             con.close()
             raise

@@ -13,6 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Bring events in": ("produce", "emit", "formats"),
     "Fold them": ("project",),
     "Ask": ("customer", "sql"),
+    "Replay it": ("rebuild", "diff", "switch", "retire"),
     "Look after it": ("status", "log", "completion"),
 }
 """Each command is `touchlog/commands/<name>.py` with a click command named `command`, imported when it is needed."""

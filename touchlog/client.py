@@ -2,9 +2,8 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +19,7 @@ from touchlog.as_json import plain
 from touchlog.contact import Card, find_card
 from touchlog.reader_file import ReaderFile, read_live
 from touchlog.status import Status, status
+from touchlog.then import NOW, Then, as_of
 
 Open = Callable[[Path], duckdb.DuckDBPyConnection]
 
@@ -55,17 +55,25 @@ class Reader:
         self._status = make_status
         self._known: tuple[ReaderFile, httpx.Client] | None = None
 
-    def sql(self, sql: str, *, parameters: guard.Parameters = (), max_rows: int | None = None) -> pa.Table:
-        """The answer to one SELECT or EXPLAIN, at most its first `max_rows` rows."""
-        with self.batches(sql, parameters=parameters, max_rows=max_rows) as reader:
+    def sql(
+        self, sql: str, *, parameters: guard.Parameters = (), max_rows: int | None = None, then: Then = NOW
+    ) -> pa.Table:
+        """The answer to one SELECT or EXPLAIN, at most its first `max_rows` rows, as of then."""
+        with self.batches(sql, parameters=parameters, max_rows=max_rows, then=then) as reader:
             return reader.read_all()
 
     @contextmanager
     def batches(
-        self, sql: str, *, parameters: guard.Parameters = (), max_rows: int | None = None
+        self, sql: str, *, parameters: guard.Parameters = (), max_rows: int | None = None, then: Then = NOW
     ) -> Iterator[pa.RecordBatchReader]:
         """As `sql`, batch by batch, for answers larger than the memory."""
-        asked = {"sql": sql, "parameters": plain(parameters), "timeout": self._timeout_s, "max_rows": max_rows}
+        asked = {
+            "sql": sql,
+            "parameters": plain(parameters),
+            "timeout": self._timeout_s,
+            "max_rows": max_rows,
+            **then.to_json(),
+        }
         found = self._reach("POST", "/sql", json=asked)
         if isinstance(found, httpx.Response):
             with closing(found), _whole(), pa.ipc.open_stream(io.BufferedReader(_Body(found))) as reader:
@@ -73,19 +81,22 @@ class Reader:
             return
         with (
             closing(found),
-            guard.stream(found, sql, parameters=parameters, timeout_s=self._timeout_s, max_rows=max_rows) as reader,
+            as_of(found, then, self._timeout_s) as con,
+            guard.stream(con, sql, parameters=parameters, timeout_s=self._timeout_s, max_rows=max_rows) as reader,
         ):
             yield reader
 
-    def customer(self, keys: Sequence[str]) -> dict[str, Any] | None:
-        """The card of the first of these contact points that is known (`projections.card`), in plain JSON values."""
-        found = self._reach("GET", "/customer", params=[("contact", key) for key in keys])
+    def customer(self, keys: Sequence[str], then: Then = NOW) -> dict[str, Any] | None:
+        """The card of the first of these contact points that is known (`projections.card`), as of then, in plain JSON
+        values."""
+        params = [*(("contact", key) for key in keys), *then.to_json().items()]
+        found = self._reach("GET", "/customer", params=params)
         if isinstance(found, httpx.Response):
             told: dict[str, Any] | None = _json(found)
             return told
         card = self._card or _card()
         with closing(found) as con, guard.limited(con, self._timeout_s):
-            made: dict[str, Any] | None = plain(find_card(con, keys, datetime.now(UTC), card))
+            made: dict[str, Any] | None = plain(find_card(con, keys, then, card))
         return made
 
     def status(self) -> dict[str, Any]:
@@ -95,6 +106,16 @@ class Reader:
             return {"running": True, **_json(found)}
         with closing(found) as con, guard.limited(con, self._timeout_s):
             return {"running": False, **plain(self._status(con))}
+
+    def replay(self, asked: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """Ask the running projector for something about versions (`touchlog.replaying.Asked`); None if none answers."""
+        info = read_live(self._store)
+        wait = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+        response = None if info is None else self._ask(info, "POST", "/replay", {"json": dict(asked), "timeout": wait})
+        if response is None:
+            return None
+        told: list[dict[str, Any]] = _json(response)
+        return told
 
     def close(self) -> None:
         """Let go of the connection to the projector."""

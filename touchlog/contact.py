@@ -8,12 +8,14 @@ from uuid import UUID
 
 import duckdb
 
+from projections.as_of import Cut
 from schemas.contact_points import contact_point, normalised
 from schemas.errors import ConfigurationError
 from schemas.models import Kind
+from touchlog.then import Then
 
-Card = Callable[[duckdb.DuckDBPyConnection, str, datetime], dict[str, Any] | None]
-"""From a contact point's key to its customer's card at a time; None when the key is not known."""
+Card = Callable[[duckdb.DuckDBPyConnection, str, datetime, Cut], dict[str, Any] | None]
+"""From a contact point's key to its customer's card at a time, over a cut of the events; None for an unknown key."""
 
 CUSTOMER, HANDLE = "customer:", "handle:"
 _OWN_POINT = """
@@ -52,19 +54,20 @@ def contact_keys(text: str, *, region: str) -> list[str]:
     return [*(f"{guess}:{value}" for guess, value in found if value), f"{HANDLE}{text.removeprefix('@')}"]
 
 
-def find_card(con: duckdb.DuckDBPyConnection, keys: Sequence[str], now: datetime, card: Card) -> dict[str, Any] | None:
-    """The card of the first key that is known, or None, all of it from one snapshot.
+def find_card(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, card: Card) -> dict[str, Any] | None:
+    """The card of the first key that is known, or None, as of then, all of it from one snapshot.
 
     Raises ConfigurationError when a handle is several people's.
     """
     con.execute("BEGIN TRANSACTION READ ONLY")
     try:
-        return _first(con, keys, now, card)
+        return _first(con, keys, then, card)
     finally:
         con.execute("ROLLBACK")
 
 
-def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], now: datetime, card: Card) -> dict[str, Any] | None:
+def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, card: Card) -> dict[str, Any] | None:
+    now, cut = then.now, then.cut(con)
     for key in keys:
         known: str | None = key
         if key.startswith(CUSTOMER):
@@ -72,7 +75,7 @@ def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], now: datetime, c
             known = row[0] if row else None
         elif key.startswith(HANDLE):
             known = _handle(con, key.removeprefix(HANDLE))
-        found = card(con, known, now) if known else None
+        found = card(con, known, now, cut) if known else None
         if found is not None:
             return found
     return None

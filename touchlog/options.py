@@ -76,3 +76,18 @@ def with_settings(*names: str) -> Callable[[Function], Function]:
         return decorated
 
     return decorate
+
+
+def then_options(function: Function) -> Function:
+    """Adds --as-of and --known-at; the command gets `then` (touchlog.then) in their place."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, as_of: str | None, known_at: str | None, **given: Any) -> Any:
+        from touchlog.then import Then
+
+        return function(*arguments, then=Then.of(as_of, known_at), **given)
+
+    known = click.option("--known-at", metavar="TIME", help="Only what had been folded by then.")
+    happened = click.option("--as-of", metavar="TIME", help="Only what had happened by then: 2026-03-02T09:00+01:00.")
+    decorated: Function = happened(known(call))
+    return decorated

@@ -1,7 +1,7 @@
 """What readers can ask over HTTP. Each request carries the token of the reader file.
 
-    POST /sql       {"sql", "parameters", "timeout", "max_rows"} -> an Arrow IPC stream
-    GET  /customer  ?contact=KEY (several: the first that is known) -> the card as JSON, or null
+    POST /sql       {"sql", "parameters", "timeout", "max_rows", "as_of", "known_at"} -> an Arrow IPC stream
+    GET  /customer  ?contact=KEY (several: the first that is known), as_of, known_at -> the card as JSON, or null
     GET  /status    -> JSON
 
 An error comes as JSON {"error": class, "message", "exit_code"}. An answer is complete, and its snapshot given up,
@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import IO, Any
 
 import anyio
@@ -31,6 +30,7 @@ from touchlog import guard
 from touchlog.as_json import dumps
 from touchlog.contact import Card, find_card
 from touchlog.status import Status
+from touchlog.then import Then, as_of
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 READERS = 4
@@ -70,8 +70,9 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
         return await in_thread(_sql, answers, asked, seconds=asked.timeout)
 
     async def customer(request: Request) -> Response:
-        keys = request.query_params.getlist("contact")
-        return await in_thread(_customer, answers, keys, query_timeout, seconds=query_timeout)
+        asked = request.query_params
+        keys, then = asked.getlist("contact"), Then.of(asked.get("as_of"), asked.get("known_at"))
+        return await in_thread(_customer, answers, keys, then, query_timeout, seconds=query_timeout)
 
     async def status(_: Request) -> Response:
         return await in_thread(_status, answers, query_timeout, seconds=query_timeout)
@@ -112,6 +113,7 @@ class _Query:
     parameters: Sequence[Any] | Mapping[str, Any]
     timeout: float
     max_rows: int | None
+    then: Then
 
 
 async def _asked(request: Request, query_timeout: float) -> _Query:
@@ -129,7 +131,8 @@ async def _asked(request: Request, query_timeout: float) -> _Query:
         raise QueryRefused('a query is sent as JSON: {"sql": "SELECT …", "parameters": []}') from None
     if not isinstance(sql, str) or not isinstance(parameters, list | dict | tuple) or not 0 < timeout < float("inf"):
         raise QueryRefused('a query is sent as JSON: {"sql": "SELECT …", "parameters": []}')
-    return _Query(sql=sql, parameters=parameters, timeout=min(timeout, query_timeout), max_rows=max_rows)
+    then = Then.of(given.get("as_of"), given.get("known_at"))
+    return _Query(sql=sql, parameters=parameters, timeout=min(timeout, query_timeout), max_rows=max_rows, then=then)
 
 
 def _sql(answers: Answers, asked: _Query) -> Response:
@@ -137,8 +140,9 @@ def _sql(answers: Answers, asked: _Query) -> Response:
     try:
         with (
             closing(answers.cursor()) as con,
+            as_of(con, asked.then, asked.timeout) as views,
             guard.stream(
-                con, asked.sql, parameters=asked.parameters, timeout_s=asked.timeout, max_rows=asked.max_rows
+                views, asked.sql, parameters=asked.parameters, timeout_s=asked.timeout, max_rows=asked.max_rows
             ) as reader,
             pa.ipc.new_stream(pa.PythonFile(file, mode="w"), reader.schema) as out,
         ):
@@ -160,9 +164,9 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-def _customer(answers: Answers, keys: Sequence[str], seconds: float) -> Response:
+def _customer(answers: Answers, keys: Sequence[str], then: Then, seconds: float) -> Response:
     with closing(answers.cursor()) as con, guard.limited(con, seconds):
-        return _json(find_card(con, keys, datetime.now(UTC), answers.card))
+        return _json(find_card(con, keys, then, answers.card))
 
 
 def _status(answers: Answers, seconds: float) -> Response:

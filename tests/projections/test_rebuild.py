@@ -56,7 +56,6 @@ def test_the_same_sql_built_again_gives_the_same_rows_at_every_moment(path, seed
             folding.fold(batch)
             folding.compaction.finish()
         rebuild.begin(store, [one for one in all_projections() if one.sort != "plain"], FENCE)
-        folding.compaction.wake()
         for batch in batches[12:]:
             folding.fold(batch)
             for _ in range(pick.randrange(4)):
@@ -82,7 +81,6 @@ def built(path, seed=5, wanted=(NO_OPENS,)):
         folding.compaction.finish()
     before = seen(store.con)
     rebuild.begin(store, list(wanted), FENCE)
-    folding.compaction.wake()
     folding.compaction.finish()
     rebuild.settle(store, folding.folder.positions)
     return store, folding, before
@@ -154,7 +152,6 @@ def test_a_crash_while_building_begins_the_slices_again(path):
         folding.fold(events)
         folding.compaction.finish()
         rebuild.begin(store, [NO_OPENS], FENCE)
-        folding.compaction.wake()
         assert folding.compaction.step()
         (built_share,) = store.con.execute("SELECT built FROM touchlog.projections WHERE state = 'building'").fetchone()
         assert 0 < built_share < 1
@@ -172,21 +169,41 @@ def test_paused_it_does_nothing_and_cancelled_it_leaves_nothing(path):
         folding.fold(random_log(10, 500))
         folding.compaction.finish()
         rebuild.begin(store, [NO_OPENS], FENCE)
-        folding.compaction.wake()
         folding.compaction.step()
         rebuild.pause(store, ["items"])
-        folding.compaction.wake()
         assert not folding.compaction.step()
         assert not rebuild.settle(store, folding.folder.positions)
         rebuild.begin(store, [NO_OPENS], FENCE)
         assert states(store) == {("items", 2, 1): "building"}
         rebuild.cancel(store, [])
-        folding.compaction.wake()
         assert not folding.compaction.step()
         assert not states(store)
         assert not store.con.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'items_v2'").fetchall()
         rebuild.begin(store, [NO_OPENS], FENCE)
         assert states(store) == {("items", 2, 2): "building"}
+
+
+def test_a_version_that_goes_in_the_middle_of_a_compaction_takes_nothing_with_it(path):
+    store, folding, _ = built(path)
+    before = random_log(5, 600)
+    rebuild.switch(store, [])
+    more = random_log(7, 200)
+    folding.fold(more)
+    for _ in range(2):
+        assert folding.compaction.step()
+    rebuild.retire(store, [])
+    folding.compaction.finish()
+    rebuild.begin(store, [replace(NO_OPENS, version=3, text=NO_OPENS.text.replace("version: 2", "version: 3"))], FENCE)
+    folding.fold(random_log(8, 200))
+    for _ in range(3):
+        assert folding.compaction.step()
+    rebuild.cancel(store, [])
+    folding.compaction.finish()
+    rebuild.begin(store, [parse(ITEMS.text.replace("version: 1", "version: 4"))], FENCE)
+    folding.compaction.finish()
+    rebuild.settle(store, folding.folder.positions)
+    rebuild.switch(store, [])
+    assert_equal(store, [*before, *more, *random_log(8, 200)])
 
 
 def test_what_cannot_be_is_said(path):

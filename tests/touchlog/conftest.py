@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from projections.as_of import Cut
 from touchlog import guard
 from touchlog.client import Reader
 from touchlog.server import Answers, serving
@@ -45,7 +46,7 @@ CREATE SEQUENCE touchlog.numbers;
 """
 
 
-def small_card(con: duckdb.DuckDBPyConnection, key: str, now: datetime) -> dict[str, Any] | None:
+def small_card(con: duckdb.DuckDBPyConnection, key: str, now: datetime, _: Cut) -> dict[str, Any] | None:
     """What the tests need of a card: found by contact point, with ids and times in it."""
     row = con.execute("SELECT customer_id FROM touchlog.contact_points WHERE contact_point = $1", [key]).fetchone()
     return None if row is None else {"customer_id": row[0], "asked_for": key, "made_at": now}

@@ -1,6 +1,5 @@
 """What a person types finds whom they mean, and nobody else."""
 
-from datetime import UTC, datetime
 
 import duckdb
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from schemas.errors import ConfigurationError
 from tests.touchlog.conftest import ADA, small_card
 from touchlog.contact import contact_keys, find_card
+from touchlog.then import NOW
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_handle_is_found_on_its_network_unless_several_have_it(writer: duckdb.
     writer.execute(insert, ["social:instagram:acme:bob", "instagram:acme:bob"])
 
     def found(typed: str) -> object:
-        card = find_card(writer, contact_keys(typed, region="SE"), datetime.now(UTC), small_card)
+        card = find_card(writer, contact_keys(typed, region="SE"), NOW, small_card)
         return card and card["asked_for"]
 
     assert found("@ada.example") == "social:instagram:acme:Ada.Example"

@@ -1,14 +1,14 @@
 """`touchlog customer`: the card of one person."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from touchlog.options import Command, with_settings
+from touchlog.options import Command, then_options, with_settings
 
 if TYPE_CHECKING:
     from touchlog.settings import Settings
+    from touchlog.then import Then
 
 _EPILOG = """\b
 Examples:
@@ -16,6 +16,7 @@ Examples:
   touchlog customer "070-000 00 01" --region SE
   touchlog customer social:instagram:acme:17841400000000001
   touchlog customer C-17 --json
+  touchlog customer ada@example.org --as-of 2026-03-02 --known-at 2026-03-05
 
 Works while touchlog project runs, and shows its last commit. Exit code 1 when nobody is known by CONTACT."""
 
@@ -23,8 +24,9 @@ Works while touchlog project runs, and shows its last commit. Exit code 1 when n
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("contact")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@then_options
 @with_settings("store", "region", "timezone")
-def command(settings: "Settings", contact: str, as_json: bool) -> None:
+def command(settings: "Settings", contact: str, as_json: bool, then: "Then") -> None:
     """Show who a contact point belongs to: the agent's card.
 
     CONTACT is an e-mail address, a phone number, an account, a handle or a customer's id, as a person would type
@@ -36,7 +38,7 @@ def command(settings: "Settings", contact: str, as_json: bool) -> None:
 
     keys = contact_keys(contact, region=settings.region)
     with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
-        card = reader.customer(keys)
+        card = reader.customer(keys, then)
     if card is None:
         click.echo(f"nobody is known by {contact}; looked for {', '.join(keys)}", err=True)
         raise click.exceptions.Exit(1)
@@ -48,4 +50,4 @@ def command(settings: "Settings", contact: str, as_json: bool) -> None:
 
     out = console()
     width = min(out.width, WIDEST)
-    out.print(render_card(card, zone=settings.zone, now=datetime.now(UTC)), width=width)
+    out.print(render_card(card, zone=settings.zone, now=then.now), width=width)

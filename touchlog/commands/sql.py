@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from touchlog.options import Command, with_settings
+from touchlog.options import Command, then_options, with_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from touchlog.settings import Settings
+    from touchlog.then import Then
 
 _EPILOG = """\b
 Examples:
@@ -23,6 +24,7 @@ Examples:
   touchlog sql "FROM touchlog.customers WHERE open_conversations > 0 ORDER BY waiting_since"
   touchlog sql --csv "SELECT * FROM touchlog.response_times" > response_times.csv
   touchlog sql --json - < question.sql
+  touchlog sql --as-of 2026-03-02 "SELECT state, count(*) FROM touchlog.conversations GROUP BY state"
 
 Works while touchlog project runs, and shows its last commit. One SELECT (or FROM, WITH, VALUES, DESCRIBE,
 SUMMARIZE, SHOW) or an EXPLAIN of one; files, settings and writes are refused."""
@@ -39,8 +41,9 @@ SUMMARIZE, SHOW) or an EXPLAIN of one; files, settings and writes are refused.""
     show_default=True,
     help="Rows of a table on a terminal; 0 for all.",
 )
+@then_options
 @with_settings("store", "query_timeout")
-def command(settings: "Settings", query: str, form: str | None, rows: int) -> None:
+def command(settings: "Settings", query: str, form: str | None, rows: int, then: "Then") -> None:
     """Ask the views a question in SQL.
 
     QUERY is one statement of DuckDB's SQL over the views in the schema touchlog; - reads it from standard input.
@@ -51,7 +54,7 @@ def command(settings: "Settings", query: str, form: str | None, rows: int) -> No
     limit = rows if rows and form is None and sys.stdout.isatty() else None
     with (
         Reader(settings.store, timeout_s=settings.query_timeout) as reader,
-        reader.batches(text, max_rows=None if limit is None else limit + 1) as answer,
+        reader.batches(text, max_rows=None if limit is None else limit + 1, then=then) as answer,
     ):
         write = {"json": _write_json, "csv": _write_csv}.get(form or "")
         if write is not None:
