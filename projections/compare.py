@@ -104,11 +104,12 @@ def differing_rows(
 
 
 def _sql(key: Sequence[str], shared: Sequence[str], *, before: str, after: str, where: str, examples: int) -> str:
+    # The rows that differ in most columns tell most.
+    differing = " + ".join(f"(b.{_quoted(name)} IS DISTINCT FROM a.{_quoted(name)})::INTEGER" for name in shared)
     kinds = ",\n".join(
-        f"count(*) FILTER (what = '{kind}') AS {name}, "
-        f"(list({{'b': b, 'a': a}} ORDER BY coalesce(b, a)::VARCHAR) FILTER (what = '{kind}'))[:{examples}]"
-        f" AS {kind}_examples"
-        for kind, name in (("gone", "gone"), ("new", "new"), ("changed", "changed"))
+        f"count(*) FILTER (what = '{kind}') AS {kind}, (list({{'b': b, 'a': a}}"
+        f" ORDER BY {differing} DESC, coalesce(b, a)::VARCHAR) FILTER (what = '{kind}'))[:{examples}] AS {kind}_examples"
+        for kind in ("gone", "new", "changed")
     )
     by_column = ",\n".join(
         f"count(*) FILTER (what = 'changed' AND b.{_quoted(name)} IS DISTINCT FROM a.{_quoted(name)}) AS in_{place}"

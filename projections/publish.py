@@ -43,7 +43,7 @@ _OPERATIONS = {
             CASE WHEN p.state IN ('building', 'paused', 'catching up') THEN coalesce((
                 SELECT sum(greatest(0, (f.place ->> 2)::BIGINT - coalesce(o.next_offset, 0)))
                 FROM (SELECT unnest(from_json(p.fence, '["JSON"]')) AS place) AS f
-                LEFT JOIN touchlog.lag AS o ON o.topic = f.place ->> 0 AND o.partition = (f.place ->> 1)::INTEGER
+                LEFT JOIN touchlog.lag AS o ON o.topic = (f.place ->> 0) AND o.partition = (f.place ->> 1)::INTEGER
             ), 0)::BIGINT END AS to_fence
         FROM ({CURRENT}) AS p
         LEFT JOIN duckdb_tables() AS t

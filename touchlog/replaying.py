@@ -14,7 +14,7 @@ from projections import rebuild
 from projections.compaction import Compaction
 from projections.projection import Projection, all_projections, parse
 from projections.store import Store
-from projections.versions import Version
+from projections.versions import LIVE, Version
 from schemas.errors import ConfigurationError, StoreBusy
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def perform(store: Store, asked: Asked) -> list[dict[str, Any]]:
         rebuild.settle(store, store.positions())
         names = {version.name for version in told}
     else:
+        names = set(asked.names) or {version.name for version in store.versions() if version.state != LIVE}
         ACTIONS[asked.action](store, asked.names)
-        names = set(asked.names)
-    return [_told(version) for version in store.versions() if not names or version.name in names]
+    return [_told(version) for version in store.versions() if version.name in names]
 
 
 def through(errands: Errands, store: Store) -> Callable[[Any], list[dict[str, Any]]]:

@@ -1,6 +1,5 @@
 """What a person types finds whom they mean, and nobody else."""
 
-
 import duckdb
 import pytest
 

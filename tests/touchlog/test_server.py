@@ -308,7 +308,7 @@ def test_no_store_is_said_with_what_to_type(tmp_path: Path, reader_of: ReaderOf)
 def test_a_card_that_fails_is_an_error_of_the_store_without_data(
     store: Path, writer: duckdb.DuckDBPyConnection, reader_of: ReaderOf
 ):
-    def broken(con: duckdb.DuckDBPyConnection, key: str, now: object) -> None:
+    def broken(con: duckdb.DuckDBPyConnection, key: str, now: object, cut: object) -> None:
         raise ValueError(f"a secret about {key}")
 
     with serving(store, Answers(cursor=writer.cursor, card=broken, status=status), query_timeout=5):
