@@ -5,6 +5,8 @@ the very same SQL as for everybody runs over them. So the card can never say any
 """
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,10 +26,17 @@ _COPIED = {
 }
 
 
+TimeLimit = Callable[[duckdb.DuckDBPyConnection, float], AbstractContextManager[object]]
+"""Interrupts a connection once so many seconds are over, as long as the block lasts."""
+
+
 class Cards:
     """Makes cards; one at a time, in a scratch store of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, time_limit: TimeLimit | None = None, seconds: float = 30.0) -> None:
+        """`seconds`: how long the scratch store may work at one card; for ever without a `time_limit`."""
+        self._time_limit = time_limit or (lambda con, seconds: nullcontext())  # noqa: ARG005 - what it is given
+        self._seconds = seconds
         self._scratch: Store | None = None
         self._lock = threading.Lock()
 
@@ -37,7 +46,8 @@ class Cards:
         `key` is a contact point in comparable form, `email:ada@example.org`. Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
         contact_points, conversations (open ones, newest first), preferences, consent (what is not allowed), timeline
-        (the last ten), topics; the lists hold rows of the views of the same names.
+        (the last ten), topics; the lists hold rows of the views of the same names. Raises duckdb.InterruptException
+        when time is over.
         """
         with self._lock:
             members = _members(con, contact_point_id(key))
@@ -48,8 +58,10 @@ class Cards:
             scratch = self._scratch.con
             scratch.begin()
             try:
-                _copy(con, scratch, members)
-                return _read(scratch, members[0], now)
+                # The reader's own limit interrupts the reader's connection alone.
+                with self._time_limit(scratch, self._seconds):
+                    _copy(con, scratch, members)
+                    return _read(scratch, members[0], now)
             finally:
                 scratch.rollback()
 

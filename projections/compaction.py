@@ -42,6 +42,16 @@ class Compaction:
     def running(self) -> bool:
         return self._steps is not None
 
+    @property
+    def after(self) -> int:
+        """How many events the tail holds before compaction begins."""
+        return self._after
+
+    @property
+    def tail_events(self) -> int:
+        """How many events the active tail holds."""
+        return self._tail_rows
+
     def appended(self, events: int) -> None:
         """Events were appended to the tail."""
         self._tail_rows += events

@@ -3,6 +3,7 @@
     POST /sql       {"sql", "parameters", "timeout", "max_rows"} -> an Arrow IPC stream
     GET  /customer  ?contact=KEY (several: the first that is known) -> the card as JSON, or null
     GET  /status    -> JSON
+    POST /redrive   what `consumers.redrive.Asked` takes -> JSON of what came of it; waits for its turn between batches
 
 An error comes as JSON {"error": class, "message", "exit_code"}. An answer is complete, and its snapshot given up,
 before the first byte is sent: a slow client holds nothing.
@@ -37,26 +38,33 @@ READERS = 4
 """Queries that run at the same time; two of them cost the fold about a quarter of its speed."""
 
 LONGEST_BODY = 1 << 20
+LONGEST_REDRIVE = 16 << 20
+_REDRIVES = 2
 _IN_MEMORY = 16 << 20
 _LARGEST_ANSWER = 2 << 30
 _CHUNK = 1 << 18
 _GRACE_SECONDS = 5.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Redrive = Callable[[Any], dict[str, Any]]
+"""From what was asked, as JSON values, to what came of it; waits until it is done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the server needs of its process: a new cursor for a reader, and how cards and the status are made."""
+    """What the server needs of its process: a new cursor for a reader, how cards and the status are made, and how dead
+    letters are redriven (not at all unless given)."""
 
     cursor: Callable[[], duckdb.DuckDBPyConnection]
     card: Card
     status: Status
+    redrive: Redrive | None = None
 
 
 def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: int = READERS) -> Starlette:
     """The application alone; `query_timeout` seconds is the most that a reader's query gets."""
     limiter = anyio.CapacityLimiter(readers)
+    redrives = anyio.CapacityLimiter(_REDRIVES)
 
     async def in_thread(work: Callable[..., Response], *arguments: Any, seconds: float) -> Response:
         try:
@@ -76,8 +84,14 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
     async def status(_: Request) -> Response:
         return await in_thread(_status, answers, query_timeout, seconds=query_timeout)
 
+    async def redrive(request: Request) -> Response:
+        content = await _content(request, LONGEST_REDRIVE)
+        # As long as it takes: it waits for the fold's turns, and holds up no reader.
+        return await anyio.to_thread.run_sync(_redrive, answers, content, abandon_on_cancel=True, limiter=redrives)
+
     return Starlette(
         routes=[
+            Route("/redrive", _known_only(token, redrive), methods=["POST"]),
             Route("/sql", _known_only(token, sql), methods=["POST"]),
             Route("/customer", _known_only(token, customer), methods=["GET"]),
             Route("/status", _known_only(token, status), methods=["GET"]),
@@ -114,12 +128,17 @@ class _Query:
     max_rows: int | None
 
 
-async def _asked(request: Request, query_timeout: float) -> _Query:
-    body = b""
+async def _content(request: Request, longest: int) -> bytes:
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
-            raise QueryRefused(f"the request is larger than {LONGEST_BODY} bytes")
+        if len(body) > longest:
+            raise QueryRefused(f"the request is larger than {longest} bytes")
+    return bytes(body)
+
+
+async def _asked(request: Request, query_timeout: float) -> _Query:
+    body = await _content(request, LONGEST_BODY)
     try:
         given = json.loads(body)
         sql, parameters = given["sql"], given.get("parameters") or ()
@@ -168,6 +187,16 @@ def _customer(answers: Answers, keys: Sequence[str], seconds: float) -> Response
 def _status(answers: Answers, seconds: float) -> Response:
     with closing(answers.cursor()) as con, guard.limited(con, seconds):
         return _json(answers.status(con))
+
+
+def _redrive(answers: Answers, content: bytes) -> Response:
+    if answers.redrive is None:
+        raise ConfigurationError("this process redrives nothing; stop it, and type the command again")
+    try:
+        asked = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ConfigurationError("a redrive is asked for with a JSON object") from None
+    return _json(answers.redrive(asked))
 
 
 def _json(content: Any) -> Response:
