@@ -26,25 +26,28 @@ def _own() -> Iterator[Format]:
                 yield found
 
 
-def _installed() -> Iterator[Format]:
+def _installed(own: tuple[Format, ...]) -> Iterator[Format]:
     """Formats of other packages. Raises ConfigurationError for an entry point that is none."""
+    taken = {(known.channel, known.name) for known in own}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         try:
             found = point.load()
         except Exception as error:
-            raise ConfigurationError(
-                f"the format {point.name} of another package cannot be loaded: {type(error).__name__}; mend or"
-                " uninstall the package"
-            ) from error
+            raise _not_a_format(point.name, f"cannot be loaded: {type(error).__name__}") from error
         if not isinstance(found, Format) or found.channel not in list(Channel):
-            raise ConfigurationError(
-                f"the format {point.name} of another package is no producers.format.Format of a channel that exists;"
-                " mend or uninstall the package"
-            )
+            raise _not_a_format(point.name, "is no producers.format.Format of a channel that exists")
+        if (found.channel, found.name) in taken:
+            raise _not_a_format(point.name, "has the name of another")
+        taken.add((found.channel, found.name))
         yield found
 
 
-FORMATS: tuple[Format, ...] = (*_own(), *_installed())
+def _not_a_format(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"the format {name} of another package {why}; mend or uninstall that package")
+
+
+_OWN = tuple(_own())
+FORMATS: tuple[Format, ...] = (*_OWN, *_installed(_OWN))
 
 
 def formats_of(channel: str) -> tuple[Format, ...]:

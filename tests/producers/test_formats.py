@@ -1,18 +1,15 @@
 """Which format a file is in."""
 
-import io
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.emit import EMIT
-from producers.format import Format
 from producers.formats import FORMATS, find_format, formats_of, recognise
 from schemas.errors import ConfigurationError
 from schemas.models import Channel
-from tests.producers.golden import OPTIONS, SAMPLES, format_of, samples
+from tests.producers.golden import SAMPLES, format_of, samples
 
 HEAD = 65_536
 OF_THIS_SUITE = [path for channel in ("email", "chat", "social") for path in samples(channel)]
@@ -65,12 +62,3 @@ def test_no_beginning_makes_recognition_raise(head: bytes) -> None:
 def test_no_cut_makes_recognition_raise(path: Path, length: int) -> None:
     for known in FORMATS:
         assert known.recognises(path.read_bytes()[:length]) in (True, False)
-
-
-@pytest.mark.parametrize("known", [*FORMATS, EMIT], ids=lambda known: f"{known.channel}-{known.name}")
-def test_the_example_is_read(known: Format) -> None:
-    head = known.example.encode()
-    assert known is EMIT or recognise(known.channel, head) is known
-    found = list(known.payloads(io.BytesIO(head), OPTIONS))
-    assert [payload.error for payload in found] == [None]
-    assert list(known.events(found[0].content, OPTIONS))
