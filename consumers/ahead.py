@@ -7,32 +7,39 @@ answers; every other error ends the thread and is raised where batches are taken
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+from consumers.patience import Away, Patience
 from consumers.prepare import Prepared, Preparer
-from log.log import Log, LogReader, RecordBatch, TopicPartition
+from consumers.pulse import Pulse
+from log.log import Log, LogReader, TopicPartition
 from schemas.errors import RetryLater
-
-T = TypeVar("T")
 
 _WAITING = 2
 _POLL_S = 0.1
 _ENDS_EVERY_S = 1.0
-_RETRY_S = (0.1, 0.5, 1.0, 5.0)
 
 
 class ReadAhead:
-    """Prepared batches of the log from given positions on."""
+    """Prepared batches of the log from given positions on; how it goes is told to the pulse."""
 
     def __init__(
-        self, log: Log, positions: Mapping[TopicPartition, int], preparer: Preparer, *, batch_size: int
+        self,
+        log: Log,
+        positions: Mapping[TopicPartition, int],
+        preparer: Preparer,
+        *,
+        batch_size: int,
+        pulse: Pulse | None = None,
     ) -> None:
         self._log = log
         self._positions = dict(positions)
+        self._topics = {partition.topic for partition in positions}
         self._preparer = preparer
         self._batch_size = batch_size
+        self._pulse = pulse or Pulse()
+        self._pulse.began()
         self._ready: queue.Queue[Prepared | BaseException] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="touchlog-read-ahead", daemon=True)
@@ -40,8 +47,10 @@ class ReadAhead:
         """End offsets as last heard of."""
         self.folded: Mapping[TopicPartition, int] = {}
         """Positions that were committed to the store; handed to the log for lag tools."""
-        self.waiting_for: str | None = None
-        """What the thread waits for when something is away, in words."""
+        self._asked = float("-inf")
+        self._patience = Patience(
+            self._stopping.is_set, told=lambda wait: self._pulse.waits("reading", wait), meanwhile=self._meanwhile
+        )
 
     @contextmanager
     def running(self) -> Iterator["ReadAhead"]:
@@ -65,53 +74,52 @@ class ReadAhead:
 
     def _run(self) -> None:
         try:
-            topics = {partition.topic for partition in self._positions}
-            opened = self._patiently("the log", lambda: self._log.reader(self._positions))
+            opened = self._patience.ask("log", lambda: self._log.reader(self._positions))
             if opened is None:
                 return
             with opened as reader:
-                asked = committed = time.monotonic()
+                committed = time.monotonic()
                 while not self._stopping.is_set():
-                    if time.monotonic() - asked > _ENDS_EVERY_S or not self.ends:
-                        self.ends = self._patiently("the log", lambda: self._log.end_offsets(topics)) or self.ends
-                        asked = time.monotonic()
+                    self._pulse.reader_cycled()
+                    self._patience.ask("log", self._ask_for_ends)
                     if self.folded and time.monotonic() - committed > _ENDS_EVERY_S:
                         reader.commit(self.folded)
                         committed = time.monotonic()
                     self._step(reader)
         except BaseException as error:
             self._offer(error)
+        finally:
+            self._pulse.waits("reading", None)
+            self._pulse.reader_left()
 
     def _step(self, reader: LogReader) -> None:
-        batch = self._patiently("the log", lambda: reader.poll(self._batch_size, _POLL_S))
+        batch = self._patience.ask("log", lambda: reader.poll(self._batch_size, _POLL_S))
         if batch is None or not (len(batch) or batch.next_positions):
             return
-        prepared = self._patiently("the schema registry", lambda: self._prepared(batch))
+        self._pulse.read(batch.timestamps)
+        prepared = self._patience.ask("registry", lambda: self._preparer.prepare(batch))
         if prepared is not None:
             self._offer(prepared)
 
-    def _prepared(self, batch: RecordBatch) -> Prepared:
-        return self._preparer.prepare(batch)
+    def _ask_for_ends(self) -> None:
+        if time.monotonic() - self._asked > _ENDS_EVERY_S:
+            self.ends = self._log.end_offsets(self._topics)
+            self._asked = time.monotonic()
 
-    def _patiently(self, what: str, call: Callable[[], T]) -> T | None:
-        """The call's answer, asked again while what it needs is away; None when stopping."""
-        tries = 0
-        while not self._stopping.is_set():
-            try:
-                answer = call()
-            except RetryLater:
-                self.waiting_for = what
-                self._stopping.wait(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
-                tries += 1
-            else:
-                self.waiting_for = None
-                return answer
-        return None
+    def _meanwhile(self, away: Away) -> None:
+        """The log grows while a registry or the fold is waited for, and who looks wants to know."""
+        self._pulse.reader_cycled()
+        if away != "log":
+            with suppress(RetryLater):
+                self._ask_for_ends()
 
     def _offer(self, item: Prepared | BaseException) -> None:
         while not self._stopping.is_set():
+            self._pulse.reader_cycled()
             try:
                 self._ready.put(item, timeout=_POLL_S)
             except queue.Full:
+                if isinstance(item, Prepared):
+                    self._meanwhile("registry")
                 continue
             return

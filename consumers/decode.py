@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyruhvro
 
 from log.log import Headers, RecordBatch
 from schemas.codec import MAGIC, decode, plain_schema
-from schemas.errors import DeadLetter, UndecodableRecord, UnknownSchema
+from schemas.errors import DeadLetter, PoisonRecord, RegistryUnavailable, UndecodableRecord, UnknownSchema
 from schemas.registry import Registry, schema_text
 from schemas.topics import stream_of
 
@@ -28,6 +28,16 @@ _ASK_AGAIN_S = 30.0
 _NEEDED_WITHIN = frozenset({"kind", "value", "assurance", "role"})
 _NEEDED = ("event_id", "type", "occurred_at", "observed_at", "source", "direction", "contact_points")
 """Fields without which a record is no event."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unknown:
+    """What is done about a schema that the registry does not know: its records are parked at once (`park`), or it is
+    asked for during `seconds`, while nothing else is folded, and then they are parked (`wait`) or the projector ends
+    (`stop`)."""
+
+    action: Literal["park", "wait", "stop"] = "park"
+    seconds: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,18 +152,23 @@ class WriterSchema:
 class Decoder:
     """Decodes batches; keeps the writer schemas it has met."""
 
-    def __init__(self, registry: Registry, *, columnar: bool = True) -> None:
+    def __init__(self, registry: Registry, *, columnar: bool = True, unknown: Unknown | None = None) -> None:
         self._registry = registry
         self._columnar = columnar
+        self._policy = unknown or Unknown()
+        self._missed_since: dict[int | UUID, float] = {}
+        self._awaited: dict[int | UUID, float] = {}
         self._schemas: dict[tuple[str, int | UUID], WriterSchema] = {}
         self._unknown: dict[tuple[str, int | UUID], tuple[float, DeadLetter | None]] = {}
 
     def decode(self, batch: RecordBatch, leave_out: Set[int] = frozenset()) -> tuple[list[Group], list[BadRecord]]:
         """The batch's records in groups (without the places left out), and those that cannot be decoded.
 
-        Raises RegistryUnavailable when a schema is not known yet and the registry does not answer.
+        Raises RegistryUnavailable when a schema is needed and the registry does not answer, or does not know it and is
+        to be asked again; PoisonRecord when that was in vain and the projector is to end.
         """
         bad: list[BadRecord] = []
+        self._awaited.clear()
         prefixes = [b"" if value is None else value[:_PREFIX] for value in batch.values]
         keys = list(zip(batch.topics, prefixes, strict=True))
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -168,6 +183,11 @@ class Decoder:
                 groups.append(self._group(batch, topic, key, places, _PREFIX, bad))
             else:
                 groups.extend(self._by_header(batch, topic, places, bad))
+        if self._awaited:
+            raise RegistryUnavailable(
+                f"nobody knows {', '.join(map(_named, self._awaited))} yet; asked for another"
+                f" {max(self._awaited.values()):.0f} s"
+            )
         return [group for group in groups if group is not None], bad
 
     def _by_header(
@@ -176,7 +196,7 @@ class Decoder:
         """Records whose schema is named by a GUID in a header, or that are no events at all."""
         by_guid: dict[UUID, list[int]] = {}
         for place in places:
-            guid = _guid(batch.headers[place])
+            guid = guid_of(batch.headers[place])
             if batch.values[place] is None:
                 bad.append(BadRecord(place=place, stage="frame", error=UndecodableRecord("a record without a value")))
             elif guid is None:
@@ -192,6 +212,14 @@ class Decoder:
         schema_id = key if isinstance(key, int) else None
         channel = stream_of(topic)
         schema = self._schema(channel, key)
+        if schema is None:
+            return None
+        if isinstance(schema, DeadLetter) and self._policy.action == "stop" and key in self._missed_since:
+            raise PoisonRecord(
+                f"{topic}, partition {batch.partitions[places[0]]}, offset {batch.offsets[places[0]]}: nobody knows"
+                f" {_named(key)}, asked for {self._policy.seconds:g} s; register it and start again, or type: touchlog"
+                " project --unknown-schema park"
+            )
         if isinstance(schema, DeadLetter):
             bad.extend(BadRecord(place=place, stage="schema", error=schema, schema_id=schema_id) for place in places)
             return None
@@ -210,21 +238,38 @@ class Decoder:
             places = [places[at] for at in good]
         return Group(channel=channel, schema_id=schema_id, places=places, columns=columns)
 
-    def _schema(self, channel: str, key: int | UUID) -> WriterSchema | DeadLetter:
+    def _schema(self, channel: str, key: int | UUID) -> WriterSchema | DeadLetter | None:
+        """The schema, or why there is none; None while it is to be asked for again."""
         until, error = self._unknown.get((channel, key), (0.0, None))
         if error is not None and time.monotonic() < until:
             return error
         known = self._schemas.get((channel, key))
         if known is None:
+            text = None
             try:
                 text = self._registry.schema(key) if isinstance(key, int) else self._registry.schema_by_guid(key)
                 known = WriterSchema(text, channel)
             except DeadLetter as error:
+                if text is None and self._asks_again(key):
+                    return None
                 # Not for ever: it may be registered a moment later.
                 self._unknown[(channel, key)] = (time.monotonic() + _ASK_AGAIN_S, error)
                 return error
             self._schemas[(channel, key)] = known
         return known
+
+    def _asks_again(self, key: int | UUID) -> bool:
+        if self._policy.action == "park":
+            return False
+        missed = self._missed_since.setdefault(key, time.monotonic())
+        left = missed + self._policy.seconds - time.monotonic()
+        if left > 0:
+            self._awaited[key] = left
+        return left > 0
+
+
+def _named(key: int | UUID) -> str:
+    return f"schema {'id' if isinstance(key, int) else 'guid'} {key}"
 
 
 def _widened(node: Any) -> Any:
@@ -264,7 +309,7 @@ def _fits(known: pa.Field, found: pa.Field) -> bool:
     return bool(one == other)
 
 
-def _guid(headers: Headers) -> UUID | None:
+def guid_of(headers: Headers) -> UUID | None:
     """The schema's GUID in header form: byte 1 and sixteen bytes."""
     for name, value in headers:
         if name == GUID_HEADER and len(value) == 17 and value[:1] == b"\x01":

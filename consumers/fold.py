@@ -4,7 +4,9 @@ What is in memory here (ids seen, when contact points and threads were first see
 of those transactions. It is read again at start and after every rollback.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from consumers.dead_letters import dead_letter_rows
+from consumers.dead_letters import Attempt, attempt_row, attempts_of, dead_letter_rows
 from consumers.ids import Ids, Mask
 from consumers.prepare import Prepared
 from consumers.seen import Micros, SeenIds, earliest
+from consumers.temper import Temper
 from log.log import TopicPartition
 from projections.components import Components
 from projections.identity_rules import LIMITS
@@ -50,6 +53,7 @@ _THREADS_SEEN = """
         )
     ) GROUP BY thread_id
 """
+_PARKED = "SELECT error_class, count(*) FROM touchlog.dead_letters WHERE state = 'parked' GROUP BY error_class"
 _STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
 
 
@@ -93,20 +97,42 @@ class Graph:
         return ~known, earlier
 
 
+class _RolledBack(Exception):
+    """Ends a rehearsal."""
+
+
 class Folder:
     """Folds prepared batches, one after the other, in one thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, temper: Temper | None = None) -> None:
+        """`temper`: which bad records are parked; all of them unless given."""
         self._store = store
+        self._temper = temper or Temper()
         self._stale = True
         self.reload()
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """Where to read on, as the store says. It is asked again after an error: a commit that reported one may have
+        succeeded."""
+        if self._stale:
+            self.reload()
+        return self._positions
+
+    @property
+    def events(self) -> int:
+        """How many events the store holds."""
+        if self._stale:
+            self.reload()
+        return len(self._seen)
 
     def reload(self) -> None:
         """Read every cache again from the store's rows."""
         self._stale = True
         con = self._store.con
-        self.positions = self._store.positions()
+        self._positions = self._store.positions()
         self.batch = self._store.batch
+        self._parked = Counter(dict(con.execute(_PARKED).fetchall()))
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         self._people = Graph(components=Components(limits=LIMITS), seen=self._first_seen(_POINTS_SEEN))
@@ -136,7 +162,7 @@ class Folder:
                 raise OffsetConflict("another projector moved this store's offsets; stop one of the two")
             rows = [(*at, offset, ends.get(at)) for at, offset in begins.items()]
             self._store.insert_rows("offsets", rows, self.batch)
-        self.positions = {**self.positions, **begins}
+        self._positions = {**self.positions, **begins}
 
     def _first_seen(self, sql: str) -> SeenIds:
         rows = self._store.con.execute(sql).to_arrow_table()
@@ -145,10 +171,12 @@ class Folder:
     def fold(self, prepared: Prepared, *, ends: Mapping[TopicPartition, int] | None = None) -> Folded:
         """Fold one batch and commit it. Either all of it is in the store, with its offsets, or nothing.
 
-        Raises what the store raises; the caches are read again before the next batch.
+        Raises PoisonRecord and TooManyParked, as the folder's temper says, and what the store raises; the caches are
+        read again before the next batch.
         """
         if self._stale:
             self.reload()
+        self._temper.admit(prepared, self._parked)
         started = datetime.now(UTC)
         fresh = self._fresh(prepared)
         folded = Folded(
@@ -164,14 +192,83 @@ class Folder:
         }
         if not len(prepared) and not moved:
             return folded
+
+        def insert(batch: int) -> None:
+            self._insert(prepared, fresh, batch)
+            if prepared.bad:
+                letters = dead_letter_rows(prepared.batch, prepared.bad, started, self._store)
+                self._store.insert("dead_letters", letters, batch)
+
+        self._commit(insert, folded, started, moved, ends or {})
+        self._parked += Counter(type(record.error).__name__ for record in prepared.bad)
+        return folded
+
+    def redrive(self, prepared: Prepared, patched: Mapping[int, bytes]) -> list[Attempt]:
+        """Fold dead letters (a batch of their records) once more and commit; what became of each, in their order.
+
+        Offsets stay where they are, and nothing is read: what is applied or found to be a duplicate now is parked no
+        more, and what still fails has been tried once more. `patched`: place -> the value that is folded in place of
+        the record's own.
+        """
+        if self._stale:
+            self.reload()
+        started = datetime.now(UTC)
+        fresh = self._fresh(prepared)
+        attempts = attempts_of(prepared, fresh, patched)
+        applied = int(fresh.sum())
+        duplicates = len(fresh) - applied
+        settled = Folded(read=0, applied=applied, duplicates=duplicates, parked=-applied - duplicates)
+
+        def insert(batch: int) -> None:
+            self._insert(prepared, fresh, batch)
+            self._store.insert_rows("redrives", [attempt_row(one, started) for one in attempts], batch)
+
+        self._commit(insert, settled, started, {}, {})
+        self._parked = Counter(dict(self._store.con.execute(_PARKED).fetchall()))
+        return attempts
+
+    def discard(self, attempts: Sequence[Attempt]) -> None:
+        """Note that dead letters are not wanted any more; their bytes and the counts stay."""
+        if self._stale:
+            self.reload()
+        started = datetime.now(UTC)
+
+        def insert(batch: int) -> None:
+            self._store.insert_rows("redrives", [attempt_row(one, started) for one in attempts], batch)
+
+        self._commit(insert, Folded(read=0, applied=0, duplicates=0, parked=0), started, {}, {})
+        self._parked = Counter(dict(self._store.con.execute(_PARKED).fetchall()))
+
+    def rehearse(self, prepared: Prepared) -> None:
+        """Insert a batch's events as `fold` does, and roll back. Raises what the store raises."""
+        if self._stale:
+            self.reload()
+        fresh = self._fresh(prepared)
+        self._stale = True
+        with suppress(_RolledBack), self._store.transaction():
+            self._insert(prepared, fresh, self.batch + 1)
+            raise _RolledBack
+
+    def known(self, prepared: Prepared) -> Mask:
+        """Rows whose event would be a duplicate."""
+        if self._stale:
+            self.reload()
+        return ~self._fresh(prepared)
+
+    def _commit(
+        self,
+        insert: Callable[[int], None],
+        folded: Folded,
+        started: datetime,
+        moved: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+    ) -> None:
+        """What `insert` inserts as the next batch, with offsets and counts, in one transaction."""
         batch = self.batch + 1
         try:
             with self._store.transaction():
-                self._insert(prepared, fresh, batch)
-                if prepared.bad:
-                    letters = dead_letter_rows(prepared.batch, prepared.bad, started)
-                    self._store.insert("dead_letters", letters, batch)
-                self._store.advance(batch, self.positions, moved, ends or {})
+                insert(batch)
+                self._store.advance(batch, self.positions, moved, ends)
                 now = datetime.now(UTC)
                 seconds = (now - started).total_seconds()
                 counts = (folded.read, folded.applied, folded.duplicates, folded.parked)
@@ -180,8 +277,7 @@ class Folder:
             self._stale = True
             raise
         self.batch = batch
-        self.positions = {**self.positions, **moved}
-        return folded
+        self._positions = {**self.positions, **moved}
 
     def _fresh(self, prepared: Prepared) -> Mask:
         """Rows whose event was not seen before, in this batch or ever; of repetitions the first in the log's order."""

@@ -4,7 +4,7 @@ Everything here is a function of the batch alone, so it runs beside the fold, ah
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 
 from consumers.columns import GroupColumns, Pair, group_columns
 from consumers.decode import BadRecord, Decoder
-from consumers.ids import IdMaker, Ids
+from consumers.halving import breaking, may_be_a_records
+from consumers.ids import IdMaker, Ids, Mask
 from log.log import Positions, RecordBatch
 from projections import layout
+from schemas.errors import InvalidEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +65,24 @@ class Preparer:
     def prepare(self, batch: RecordBatch, known_bad: Sequence[BadRecord] = ()) -> Prepared:
         """Decode, check, derive; records known to be bad are left out and parked with the others.
 
-        Raises RegistryUnavailable (try the same batch again).
+        So are those with which something fails that no check foresaw. Raises RegistryUnavailable (try the same batch
+        again).
         """
+        try:
+            return self._prepared(batch, known_bad)
+        except Exception as error:
+            if not may_be_a_records(error):
+                raise
+        known = {record.place for record in known_bad}
+        good = [place for place in range(len(batch)) if place not in known]
+        wrong = breaking(good, lambda places: self._prepared(batch, _all_but(len(batch), places)))
+        odd = [
+            BadRecord(place=place, stage="check", error=InvalidEvent(f"not understood: {type(error).__name__}"))
+            for place, error in wrong
+        ]
+        return self._prepared(batch, [*known_bad, *odd])
+
+    def _prepared(self, batch: RecordBatch, known_bad: Sequence[BadRecord]) -> Prepared:
         groups, bad = self._decoder.decode(batch, {record.place for record in known_bad})
         bad.extend(known_bad)
         parts: list[GroupColumns] = []
@@ -152,6 +170,41 @@ class Preparer:
             bad=bad,
             next_positions=batch.next_positions,
         )
+
+
+def without_rows(prepared: Prepared, gone: Mask) -> Prepared:
+    """The same batch without some rows of `events` and all that they bring; records and positions stay."""
+    if not gone.any():
+        return prepared
+    kept = ~gone
+    new = np.cumsum(kept) - 1
+    points, mentions, threads = (
+        kept[rows] for rows in (prepared.point_rows, prepared.mention_rows, prepared.thread_rows)
+    )
+    return replace(
+        prepared,
+        places=prepared.places[kept],
+        events=prepared.events.filter(pa.array(kept)),
+        ids=prepared.ids.where(kept),
+        times=prepared.times[kept],
+        point_rows=new[prepared.point_rows[points]],
+        point_keys=prepared.point_keys.filter(pa.array(points)),
+        point_ids=prepared.point_ids.where(points),
+        point_is_self=prepared.point_is_self[points],
+        mentions=prepared.mentions.filter(pa.array(mentions)),
+        mention_rows=new[prepared.mention_rows[mentions]],
+        pairs=[(int(new[row]), one, other) for row, one, other in prepared.pairs if kept[row]],
+        statements=[(int(new[row]), verb, one, other) for row, verb, one, other in prepared.statements if kept[row]],
+        thread_rows=new[prepared.thread_rows[threads]],
+        thread_ids=prepared.thread_ids.where(threads),
+        edges=[(int(new[row]), one, other) for row, one, other in prepared.edges if kept[row]],
+    )
+
+
+def _all_but(count: int, places: Sequence[int]) -> list[BadRecord]:
+    """All places but these as records to leave out."""
+    left, reason = set(places), InvalidEvent("left out")
+    return [BadRecord(place=place, stage="check", error=reason) for place in range(count) if place not in left]
 
 
 def _concat(arrays: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

@@ -12,14 +12,22 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from consumers.ahead import ReadAhead
-from consumers.decode import Decoder
+from consumers.dead_topics import DeadTopics
+from consumers.decode import Decoder, Unknown
+from consumers.errands import Errands
 from consumers.fold import Folded, Folder
-from consumers.poison import refused
+from consumers.patience import WORDS, Patience
+from consumers.poison import around_poison
 from consumers.prepare import Prepared, Preparer
+from consumers.pulse import Pulse
+from consumers.same_log import check_offsets, check_topics
+from consumers.temper import Temper
 from log.log import Log, TopicPartition
+from projections import rebuild
 from projections.compaction import Compaction
 from projections.store import Store
-from schemas.errors import LogError, OffsetBeyondEnd, RetentionLost, StoreError, TopicRecreated
+from projections.store_errors import translated
+from schemas.errors import LogError, RetryLater
 from schemas.registry import Registry
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 
@@ -56,19 +64,33 @@ class Projector:
         compact_after: int = 300_000,
         partitions: int = DEFAULT_PARTITIONS,
         new_partitions_every: float = _NEW_PARTITIONS_EVERY_S,
+        unknown: Unknown | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        pulse: Pulse | None = None,
+        temper: Temper | None = None,
+        dead_letter_topic: bool = False,
+        errands: Errands | None = None,
+        build_share: float = 0.5,
     ) -> None:
         """`compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here;
-        `new_partitions_every`: seconds between looks for partitions that somebody added."""
+        `new_partitions_every`: seconds between looks for partitions that somebody added; `unknown`: what is done about
+        a schema that the registry does not know; `pulse`: where it is told, for other threads, how it goes;
+        `temper`: which bad records are parked; `dead_letter_topic`: whether they are published, too; `errands`: what
+        other threads ask for; `build_share`: the part of the time that building a version of a projection may take."""
         self._log = log
         self._store = store
         self._registry = registry
         self._batch_size = batch_size
         self._partitions = partitions
         self._new_partitions_every = new_partitions_every
+        self._unknown = unknown
         self._on_progress = on_progress
-        self._folder = Folder(store)
-        self._compaction = Compaction(store, after=compact_after)
+        self._pulse = pulse or Pulse()
+        with translated(store.path, reading=True):
+            self._folder = Folder(store, temper=temper)
+        self._dead_topics = DeadTopics(log, store, partitions=partitions) if dead_letter_topic else None
+        self._errands = errands or Errands()
+        self._compaction = Compaction(store, after=compact_after, build_share=build_share)
         self._progress = Progress()
         self._ends: Mapping[TopicPartition, int] = {}
 
@@ -76,30 +98,56 @@ class Projector:
         """Fold until told to stop, or until every partition has reached its end as it was at the start.
 
         Raises LogError (TopicRecreated, RetentionLost, OffsetBeyondEnd) when the log is not the one that was folded,
-        OffsetConflict when somebody else wrote the store, StoreFull, and what the log raises for good.
+        OffsetConflict when somebody else wrote the store, StoreFull and StoreError when it cannot be written or read,
+        PoisonRecord and TooManyParked when bad records are not to be parked, and what the log raises for good. What is
+        away at the start is raised (RetryLater); later it is waited for.
         """
         started = time.monotonic()
-        self._check_topics()
-        self._ends = self._log.end_offsets(TOPICS)
-        goal = self._ends if until_caught_up else None
-        # What is alive now stays: a full collection every few batches costs more than it frees.
-        gc.collect()
-        gc.freeze()
-        try:
-            while not stop():
-                ahead = ReadAhead(
-                    self._log, self._start_positions(), Preparer(Decoder(self._registry)), batch_size=self._batch_size
-                )
+        with translated(self._store.path):
+            self._check_topics()
+            self._ends = self._log.end_offsets(TOPICS)
+            goal = self._ends if until_caught_up else None
+            # What is alive now stays: a full collection every few batches costs more than it frees.
+            gc.collect()
+            gc.freeze()
+            try:
+                self._fold_all(goal, stop, started)
+                if self._dead_topics is not None:
+                    self._dead_topics.finish()
+            finally:
+                gc.unfreeze()
+                if self._dead_topics is not None:
+                    self._dead_topics.close()
+            while goal is not None and not stop() and self._compaction.step():
+                # A store that is only ever opened to catch up would never be compacted otherwise.
+                self._say(started, goal, "compacting")
+            self._finish()
+        return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
+
+    def _fold_all(self, goal: Mapping[TopicPartition, int] | None, stop: Callable[[], bool], started: float) -> None:
+        """Fold to the goal, or until stopped; the log is opened anew whenever it has got new partitions."""
+        patience = Patience(
+            stop,
+            told=lambda wait: self._pulse.waits("folding", wait),
+            meanwhile=lambda away: self._say(started, goal, f"waiting for {WORDS[away]}"),
+        )
+        positions: Mapping[TopicPartition, int] | None = self._start_positions()
+        while positions is not None and not stop():
+            ahead = ReadAhead(
+                self._log,
+                positions,
+                Preparer(Decoder(self._registry, unknown=self._unknown)),
+                batch_size=self._batch_size,
+                pulse=self._pulse,
+            )
+            try:
                 with ahead.running():
                     if self._follow(ahead, goal, stop, started):
-                        break
-        finally:
-            gc.unfreeze()
-        while goal is not None and not stop() and self._compaction.step():
-            # A store that is only ever opened to catch up would never be compacted otherwise.
-            self._report(started, goal, "compacting")
-        self._finish()
-        return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
+                        return
+            except LogError:
+                self._tell_all()
+                raise
+            positions = patience.ask("log", self._start_positions)
 
     def _follow(
         self,
@@ -115,16 +163,26 @@ class Projector:
                 return True
             prepared = ahead.take(0 if self._compaction.running else _TAKE_S)
             if prepared is not None:
+                began = time.monotonic()
                 folded = self._fold(prepared, ahead.ends)
+                self._pulse.folded(folded, time.monotonic() - began)
                 self._compaction.appended(folded.applied)
                 self._count(folded)
                 ahead.folded = self._folder.positions
+                if folded.parked and self._dead_topics is not None:
+                    self._dead_topics.parked()
+            events = self._folder.events
+            if self._errands.step(self._folder):
+                self._compaction.appended(self._folder.events - events)
+            if self._dead_topics is not None:
+                self._dead_topics.step()
             worked = self._compaction.step()
+            rebuild.settle(self._store, self._folder.positions)
             state = "folding" if prepared is not None else "compacting" if worked else "idle"
-            if ahead.waiting_for:
-                state = f"waiting for {ahead.waiting_for}"
+            if self._pulse.waiting is not None:
+                state = f"waiting for {WORDS[self._pulse.waiting.what]}"
             self._ends = ahead.ends or self._ends
-            self._report(started, goal, state)
+            self._say(started, goal, state)
             if time.monotonic() - looked > self._new_partitions_every:
                 looked = time.monotonic()
                 if any(at not in self._folder.positions for at in ahead.ends):
@@ -137,50 +195,31 @@ class Projector:
 
     def _fold(self, prepared: Prepared, ends: Mapping[TopicPartition, int]) -> Folded:
         """Fold a batch; records that the store refuses are found and parked, and the rest goes on."""
-        try:
-            return self._folder.fold(prepared, ends=ends)
-        except (duckdb.DataError, duckdb.InvalidInputException, duckdb.NotSupportedError) as error:
-            bad = refused(prepared)
-            if not bad:
-                raise StoreError(
-                    f"the store refuses a batch and no single record of it: {type(error).__name__}"
-                ) from error
-            again = Preparer(Decoder(self._registry)).prepare(prepared.batch, [*prepared.bad, *bad])
-            return self._folder.fold(again, ends=ends)
+        return around_poison(self._folder, prepared, lambda left: self._folder.fold(left, ends=ends))
 
     def _start_positions(self) -> dict[TopicPartition, int]:
         """Where to read on: the store's offsets, and the beginning of partitions that are new to it."""
         begins = self._log.begin_offsets(TOPICS)
         ends = self._log.end_offsets(TOPICS)
         stored = self._folder.positions
-        for at, offset in stored.items():
-            where = f"{at.topic}, partition {at.partition}"
-            if at not in begins:
-                raise TopicRecreated(f"{where} is in the store, not in the log; is this the right --log?")
-            if offset < begins[at]:
-                raise RetentionLost(
-                    f"{where}: {begins[at] - offset} records that were not folded yet are gone from the log;"
-                    " restore them, or delete the store and type: touchlog project"
-                )
-            if offset > ends[at]:
-                raise OffsetBeyondEnd(
-                    f"{where}: the store is at offset {offset}, the log ends at {ends[at]}; is this the right --log?"
-                )
+        check_offsets(stored, begins, ends, str(self._store.path))
         self._folder.begin({at: begin for at, begin in begins.items() if at not in stored}, ends)
         return self._folder.positions
+
+    def _tell_all(self) -> None:
+        """A reader tells of the partition that it stumbled over; this raises the same of all of them, if it can."""
+        try:
+            check_topics(self._store.topics(), self._log.topics(), str(self._store.path))
+            begins, ends = self._log.begin_offsets(TOPICS), self._log.end_offsets(TOPICS)
+            check_offsets(self._folder.positions, begins, ends, str(self._store.path))
+        except RetryLater:
+            return
 
     def _check_topics(self) -> None:
         """The topics are those that were folded before, not others of the same name; those that are missing are made
         once that is certain, for this may be the wrong log."""
         known, found = self._store.topics(), self._log.topics()
-        for name, identity in known.items():
-            if name not in found:
-                raise LogError(f"topic {name} is in the store, not in the log; is this the right --log?")
-            if found[name] != identity:
-                raise TopicRecreated(
-                    f"topic {name} was deleted and made again since it was folded, or this is not the right --log;"
-                    " if it is, delete the store and type: touchlog project"
-                )
+        check_topics(known, found, str(self._store.path))
         if self._log.create_topics(TOPICS, self._partitions):
             found = self._log.topics()
         new = [(name, found[name]) for name in TOPICS if name in found and name not in known]
@@ -204,6 +243,14 @@ class Projector:
             duplicates=self._progress.duplicates + folded.duplicates,
             parked=self._progress.parked + folded.parked,
         )
+
+    def _say(self, started: float, goal: Mapping[TopicPartition, int] | None, state: str) -> Progress:
+        """One more round of the loop."""
+        self._pulse.cycled(state)
+        self._pulse.moved(self._folder.positions, self._ends)
+        compaction = self._compaction
+        self._pulse.compaction(running=compaction.running, tail_events=compaction.tail_events, after=compaction.after)
+        return self._report(started, goal, state)
 
     def _report(
         self,

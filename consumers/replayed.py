@@ -93,8 +93,9 @@ class ReplayedReader:
         self._held: RecordBatch | None = None
         self._moved: dict[TopicPartition, int] = {}
         self._closed = False
-        # Now, so that a partition that does not exist is told of here.
-        self._reopen()
+        if self._ahead():
+            # Now, so that a partition that does not exist is told of here.
+            self._reopen()
 
     def poll(self, max_records: int, timeout: float) -> RecordBatch:
         self._check()

@@ -29,11 +29,34 @@ def csv_payloads(stream: BinaryIO, options: Options | None = None) -> Iterator[P
     the row, so that it can be published again alone. A row with another number of cells than the header and a
     quote that is never closed become a Payload with `error`; rows without anything in them are passed over.
     """
+    with _lines(stream) as lines:
+        yield from _rows(lines)
+
+
+def headless_payloads(stream: BinaryIO, *, delimiter: str = ",") -> Iterator[Payload]:
+    """The rows of a CSV file without a header, each as the list of its cells; otherwise as `csv_payloads`."""
+    with _lines(stream) as lines:
+        reader = csv.reader(lines, delimiter=delimiter)
+        while True:
+            cells, error = _next_row(reader, lines)
+            raw, line = lines.take()
+            if not raw:
+                return
+            if error is not None:
+                reader = csv.reader(lines, delimiter=delimiter)
+                yield Payload(raw=_encoded(raw), line=line, error=error)
+            elif any(cell.strip() for cell in cells):
+                yield Payload(raw=_encoded(raw), line=line, content=cells)
+
+
+@contextmanager
+def _lines(stream: BinaryIO) -> Iterator["_Lines"]:
+    """The lines of a file in whatever encoding; the stream stays its owner's."""
     with peekable(stream) as buffered:
         encoding, errors = _encoding(head_of(buffered))
         text = io.TextIOWrapper(buffered, encoding=encoding, errors=errors, newline="")
         try:
-            yield from _rows(_Lines(iter(partial(text.readline, LONGEST_LINE), "")))
+            yield _Lines(iter(partial(text.readline, LONGEST_LINE), ""))
         finally:
             text.detach()
 

@@ -5,7 +5,8 @@ the very same SQL as for everybody runs over them. So the card can never say any
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,10 +27,17 @@ NO_CUT = Cut()
 _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
 
 
+TimeLimit = Callable[[duckdb.DuckDBPyConnection, float], AbstractContextManager[object]]
+"""Interrupts a connection once so many seconds are over, as long as the block lasts."""
+
+
 class Cards:
     """Makes cards; one at a time, in a scratch store of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, time_limit: TimeLimit | None = None, seconds: float = 30.0) -> None:
+        """`seconds`: how long the scratch store may work at one card; for ever without a `time_limit`."""
+        self._time_limit = time_limit or (lambda con, seconds: nullcontext())  # noqa: ARG005 - what it is given
+        self._seconds = seconds
         self._scratch: Store | None = None
         self._live: list[tuple[str, int]] = []
         self._lock = threading.Lock()
@@ -41,14 +49,17 @@ class Cards:
         never been folded (projections.as_of). Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
         contact_points, conversations (open ones, newest first), preferences, consent (what is not allowed), timeline
-        (the last ten), topics; the lists hold rows of the views of the same names.
+        (the last ten), topics; the lists hold rows of the views of the same names. Raises duckdb.InterruptException
+        when time is over.
         """
         with self._lock:
             scratch = self._for(con).con
             scratch.begin()
             try:
-                customer = _copy(con, scratch, key, cut)
-                return None if customer is None else _read(scratch, customer, now)
+                # The reader's own limit interrupts the reader's connection alone.
+                with self._time_limit(scratch, self._seconds):
+                    customer = _copy(con, scratch, key, cut)
+                    return None if customer is None else _read(scratch, customer, now)
             finally:
                 scratch.rollback()
 

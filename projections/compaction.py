@@ -71,6 +71,16 @@ class Compaction:
             self._steps, self._building, self._rest_until = None, None, 0.0
         self._folded = folded
 
+    @property
+    def after(self) -> int:
+        """How many events the tail holds before compaction begins."""
+        return self._after
+
+    @property
+    def tail_events(self) -> int:
+        """How many events the active tail holds."""
+        return self._tail_rows
+
     def appended(self, events: int) -> None:
         """Events were appended to the tail."""
         self._tail_rows += events

@@ -107,8 +107,8 @@ def _sql(key: Sequence[str], shared: Sequence[str], *, before: str, after: str, 
     # The rows that differ in most columns tell most.
     differing = " + ".join(f"(b.{_quoted(name)} IS DISTINCT FROM a.{_quoted(name)})::INTEGER" for name in shared)
     kinds = ",\n".join(
-        f"count(*) FILTER (what = '{kind}') AS {kind}, (list({{'b': b, 'a': a}}"
-        f" ORDER BY {differing} DESC, coalesce(b, a)::VARCHAR) FILTER (what = '{kind}'))[:{examples}] AS {kind}_examples"
+        f"count(*) FILTER (what = '{kind}') AS {kind}, (list({{'b': b, 'a': a}} ORDER BY {differing} DESC,"
+        f" coalesce(b, a)::VARCHAR) FILTER (what = '{kind}'))[:{examples}] AS {kind}_examples"
         for kind in ("gone", "new", "changed")
     )
     by_column = ",\n".join(

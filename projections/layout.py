@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-LAYOUT = 1
+LAYOUT = 2
 
 # One bit each.
 TOUCHPOINT, CUSTOMER, OPENS, CLOSES, REOPENS, ABANDONS, HAND_OVER = (1 << bit for bit in range(7))
@@ -87,8 +87,11 @@ DEAD_LETTER_COLUMNS: dict[str, tuple[str, pa.DataType]] = {
     "error_class": ("VARCHAR", pa.string()),
     "error_message": ("VARCHAR", pa.string()),
     "first_seen": ("TIMESTAMPTZ", UTC_MICROS),
+    "projection": ("VARCHAR", pa.string()),
+    "layout": ("VARCHAR", pa.string()),
 }
-"""A record that could not be folded, whole; `headers` is a JSON array of [name, base64 value]."""
+"""A record that could not be folded, whole; `headers` is a JSON array of [name, base64 value], `projection` the store's
+name and `layout` what its rows meant when the record was parked (projections.store)."""
 
 
 SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
@@ -125,10 +128,25 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "parked": ("BIGINT", pa.int64()),
         "seconds": ("DOUBLE", pa.float64()),
     },
+    "redrives": {
+        "topic": ("VARCHAR", pa.string()),
+        "partition": ("USMALLINT", pa.uint16()),
+        "log_offset": ("BIGINT", pa.int64()),
+        "attempted_at": ("TIMESTAMPTZ", UTC_MICROS),
+        "state": ("VARCHAR", pa.string()),
+        "stage": ("VARCHAR", pa.string()),
+        "error_class": ("VARCHAR", pa.string()),
+        "error_message": ("VARCHAR", pa.string()),
+        "event_id": ("UUID", pa.uuid()),
+        "patched": ("BLOB", pa.binary()),
+    },
+    "published": {"published_at": ("TIMESTAMPTZ", UTC_MICROS), "records": ("BIGINT", pa.int64())},
 }
 """Insert-only tables of which a batch adds a few rows. `links`: statements about pairs of contact points, and evidence
 (of each pair the first, and what turned out to be earlier); `edges`: threads and their case references, likewise;
-`*_changes`: who belongs where from then."""
+`*_changes`: who belongs where from then; `redrives`: what became of a dead letter that was tried again or discarded
+(`patched`: the value that was folded in place of its own); `published`: batches whose dead letters are in the
+dead-letter topics, too."""
 
 
 def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
@@ -136,7 +154,9 @@ def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
     columns = SMALL_TABLES[table]
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     arrays = [
-        pa.ExtensionArray.from_storage(kind, pa.array([uuid.bytes for uuid in column], pa.binary(16)))
+        pa.ExtensionArray.from_storage(
+            kind, pa.array([None if uuid is None else uuid.bytes for uuid in column], pa.binary(16))
+        )
         if kind == pa.uuid()
         else pa.array(column, kind)
         for (_, kind), column in zip(columns.values(), values, strict=True)

@@ -17,7 +17,32 @@ PUBLIC = "touchlog"
 _PUBLIC_NAME = re.compile(rf"\b{PUBLIC}\.(?=\w)")
 
 _OPERATIONS = {
-    "dead_letters": "SELECT * FROM store.dead_letters",
+    # The error told is the newest of the record's own bytes; one of a patch is the patch's.
+    "dead_letters": """
+        SELECT
+            d.batch, d.topic, d.partition, d.log_offset, d.timestamp, d.key, d.value, d.headers, d.schema_id,
+            d.projection, d.layout,
+            coalesce(r.error.stage, d.stage) AS stage,
+            coalesce(r.error.error_class, d.error_class) AS error_class,
+            coalesce(r.error.error_message, d.error_message) AS error_message,
+            d.first_seen,
+            coalesce(r.state, 'parked') AS state,
+            1 + coalesce(r.tries, 0) AS attempts,
+            coalesce(r.last_attempt, d.first_seen) AS last_attempt
+        FROM store.dead_letters AS d
+        LEFT JOIN (
+            SELECT
+                topic, partition, log_offset,
+                max_by(state, batch) AS state,
+                count(*) FILTER (state <> 'discarded') AS tries,
+                max(attempted_at) FILTER (state <> 'discarded') AS last_attempt,
+                max_by(
+                    {'stage': stage, 'error_class': error_class, 'error_message': error_message}, batch
+                ) FILTER (state = 'parked' AND stage <> 'patch' AND patched IS NULL) AS error
+            FROM store.redrives
+            GROUP BY topic, partition, log_offset
+        ) AS r USING (topic, partition, log_offset)
+    """,
     "batches": "SELECT * FROM store.batches",
     "lag": """
         SELECT *, end_offset - next_offset AS lag, (SELECT max(committed_at) FROM store.batches) AS as_of

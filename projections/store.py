@@ -6,8 +6,8 @@ is moving, and sorted *runs*. What there is reads from the table names:
     store.events_tail_00000042      batches from 42 on
     store.events_run_0_00000041     level 0, batches up to 41; so for `mentions`, and for each projection's schema
 
-Offsets, identity and dead letters are insert-only tables too: the newest batch counts. Nothing here has a primary key,
-an index, an UPDATE or a DELETE, so readers never hold up a checkpoint.
+Offsets, identity and dead letters are insert-only tables too: the newest batch counts. Nothing here has an UPDATE or a
+DELETE, so readers never hold up a checkpoint; nothing big has a primary key or an index.
 """
 
 import hashlib
@@ -26,8 +26,9 @@ from projections import layout, versions
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
 from projections.relations import DERIVED
+from projections.store_errors import check_file, explained, not_writable, translated
 from projections.versions import LIVE, NEXT_SCHEMA, Version
-from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
+from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreError
 from schemas.event_types import EVENT_TYPES
 
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
@@ -39,6 +40,8 @@ _TABLES = {
     "points": layout.ddl(layout.POINT_COLUMNS),
     "dead_letters": layout.ddl(layout.DEAD_LETTER_COLUMNS),
     **{name: layout.ddl(columns) for name, columns in layout.SMALL_TABLES.items()},
+    # Transactions do not see each other's inserts: two writers that commit the same batch at once collide here.
+    "batches": layout.ddl(layout.SMALL_TABLES["batches"]) + ", PRIMARY KEY (batch)",
     **versions.TABLES,
     "meta": "key VARCHAR, value VARCHAR",
 }
@@ -83,13 +86,16 @@ class Store:
         program's own).
 
         Raises StoreBusy when another process has it, ProjectionChanged when a projection's SQL changed and its version
-        did not, StoreError when it is not a store of this version.
+        did not, StoreFull, StoreError when it cannot be written, is damaged, or is not a store of this version.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.stat().st_size == 0:
-            # What a start on a full disk leaves behind.
-            path.unlink()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.stat().st_size == 0:
+                # What a start on a full disk leaves behind.
+                path.unlink()
+        except OSError as error:
+            raise not_writable(path, error.strerror or type(error).__name__) from None
         config: dict[str, Any] = {"preserve_insertion_order": False}
         if memory_limit:
             config["memory_limit"] = memory_limit
@@ -174,6 +180,16 @@ class Store:
         return bool(self.parts(projection.schema)) or all(part.kind == "tail" for part in self.parts("store", "events"))
 
     @property
+    def name(self) -> str:
+        """What the store is called: its file without the ending."""
+        return self.path.stem
+
+    @property
+    def layout(self) -> str:
+        """What its rows mean; another version of this is another store."""
+        return _layout()
+
+    @property
     def batch(self) -> int:
         """Number of the last committed batch; 0 before the first."""
         found = self.con.execute("SELECT coalesce(max(batch), 0) FROM store.batches").fetchone()
@@ -237,22 +253,30 @@ class Store:
 
         Raises OffsetConflict when another writer was here.
         """
-        if self.batch != batch - 1 or self.positions() != dict(expected):
-            raise OffsetConflict("another projector moved this store's offsets; stop one of the two")
+        here, stored = self.batch, self.positions()
+        if here != batch - 1 or stored != dict(expected):
+            moved_by_other = sum(stored.get(at) != offset for at, offset in expected.items())
+            raise OffsetConflict(
+                f"another projector folds into {self.path}: the store is at batch {here}, this one left it at"
+                f" {batch - 1}, and {moved_by_other} of its {len(expected)} offsets moved; stop one of the two, then"
+                " type: touchlog project"
+            )
         self.insert_rows("offsets", [(*at, offset, ends.get(at)) for at, offset in moved.items()], batch)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises StoreFull when there is no space; other errors of DuckDB as they are."""
-        self.con.begin()
+        """All or nothing. Raises StoreFull when there is no space, StoreError when the file cannot be read or written;
+        other errors of DuckDB as they are."""
         try:
+            self.con.begin()
             yield
             self.con.commit()
         except BaseException as error:
             self._roll_back()
-            if isinstance(error, duckdb.Error) and _is_full(error):
-                raise StoreFull(f"no space left for {self.path}: free some, then type: touchlog project") from None
-            raise
+            told = explained(error, self.path) if isinstance(error, duckdb.Error) else None
+            if told is None:
+                raise
+            raise told from None
 
     def _roll_back(self) -> None:
         self.forget_parts()
@@ -297,14 +321,10 @@ def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBP
     # DuckDB 1.5 deadlocks on a UNION of two queries with joins when it reckons that one build side can keep all threads
     # busy (docs/decisions/0006-duckdb.md). It never reckons so with this many, of which all but a few do not exist.
     config = {**config, "threads": _NOMINAL_THREADS, "external_threads": _NOMINAL_THREADS - threads + 1}
+    check_file(path)
     try:
-        con = duckdb.connect(str(path), config=config)
-    except duckdb.IOException as error:
-        if "could not set lock" in str(error).lower():
-            raise StoreBusy(f"another process has {path} open; stop it, or read through it: touchlog sql") from None
-        if _is_full(error):
-            raise StoreFull(f"no space left for {path}") from None
-        raise StoreError(f"{path} cannot be opened: not a DuckDB file, or not readable") from None
+        with translated(path):
+            con = duckdb.connect(str(path), config=config)
     except duckdb.Error as error:
         raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
     con.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -315,11 +335,6 @@ def _layout() -> str:
     """What stored rows mean: how they lie, what each event type means, and what projections read."""
     basis = repr((EVENT_TYPES, sorted(DERIVED.items())))
     return f"{layout.LAYOUT}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
-
-
-def _is_full(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return "no space left" in text or "disk full" in text or os.strerror(28).lower() in text
 
 
 def _part(schema: str, name: str) -> Part:

@@ -12,7 +12,10 @@
     │   │   ├── RetentionLost           records needed were deleted
     │   │   └── OffsetBeyondEnd         the log is shorter than the store remembers
     │   ├── ProjectionChanged       SQL changed without a new version
-    │   └── QueryRefused            a reader asked for what readers may not do
+    │   ├── QueryRefused            a reader asked for what readers may not do
+    │   └── ParkingRefused          a bad record came that is not to be parked
+    │       ├── PoisonRecord            none is, as was asked for
+    │       └── TooManyParked           so many are that something else must be wrong
     ├── RetryLater              a broker or registry is away; try again
     │   ├── LogUnavailable
     │   ├── RegistryUnavailable
@@ -89,6 +92,20 @@ class QueryRefused(Stop):
     """A reader asked for something that readers may not do, or that is not SQL."""
 
     exit_code = 6
+
+
+class ParkingRefused(Stop):
+    """A record that cannot be folded came, and is not to be parked; nothing of its batch was committed."""
+
+    exit_code = 7
+
+
+class PoisonRecord(ParkingRefused):
+    """A record cannot be folded, and the projector was asked to stop at the first."""
+
+
+class TooManyParked(ParkingRefused):
+    """More records would be parked than are allowed: it is not the records that are wrong."""
 
 
 class RetryLater(TouchlogError):

@@ -7,9 +7,18 @@ STREAMS = (*CHANNELS, IDENTITY)
 PREFIX = "interactions."
 TOPICS = tuple(PREFIX + stream for stream in STREAMS)
 
+DEAD_SUFFIX = ".dead"
+DEAD_TOPICS = tuple(topic + DEAD_SUFFIX for topic in TOPICS)
+"""Where records that were parked are published too, when that is asked for: `interactions.email.dead`."""
+
 DEFAULT_PARTITIONS = 6
-# A broker deletes by record timestamp, which carries historic event time: keep for ever.
-TOPIC_CONFIG = {"retention.ms": "-1", "cleanup.policy": "delete"}
+# A broker deletes by record timestamp, which carries historic event time: keep for ever. It refuses timestamps that are
+# an hour ahead of its own clock unless told not to; vendors' clocks may be a day ahead (schemas.models.CLOCK_TOLERANCE).
+TOPIC_CONFIG = {
+    "retention.ms": "-1",
+    "cleanup.policy": "delete",
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+}
 
 
 def topic_of(stream: str) -> str:

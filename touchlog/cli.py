@@ -14,9 +14,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Fold them": ("project",),
     "Ask": ("customer", "sql"),
     "Replay it": ("rebuild", "diff", "switch", "retire"),
-    "Look after it": ("status", "log", "completion"),
+    "Look after it": ("status", "dead-letters", "log", "completion"),
 }
-"""Each command is `touchlog/commands/<name>.py` with a click command named `command`, imported when it is needed."""
+"""Each command is `touchlog/commands/<name>.py` (`_` for `-`) with a click command named `command`, imported when it is
+needed."""
 
 _UNEXPECTED = 70
 _INTERRUPTED = 130
@@ -42,7 +43,7 @@ class Sections(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        found: click.Command = importlib.import_module(f"touchlog.commands.{cmd_name}").command
+        found: click.Command = importlib.import_module(f"touchlog.commands.{cmd_name.replace('-', '_')}").command
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

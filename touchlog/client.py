@@ -33,10 +33,10 @@ _STOPPED = "the projector stopped in the middle of the answer; type the command 
 class Reader:
     """Reads a store, whoever holds it; every call stands for itself and shows the last commit.
 
-    `timeout_s` is the time limit of a query; a projector may have a lower one. `open_store` opens the file for
-    reading while no projector runs, `card` and `make_status` answer from it: those of `projections` and `status`
-    unless given. All calls raise ConfigurationError (no store there), StoreBusy (another process holds the store and
-    answers no readers), StoreError and QueryRefused.
+    `timeout_s` is the time limit of a query; a projector may have a lower one, and its answer is waited for
+    `patience_s` longer. `open_store` opens the file for reading while no projector runs, `card` and `make_status`
+    answer from it: those of `projections` and `status` unless given. All calls raise ConfigurationError (no store
+    there), StoreBusy (another process holds the store and answers no readers), StoreError and QueryRefused.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Reader:
         store: Path,
         *,
         timeout_s: float = 30.0,
+        patience_s: float = _EXTRA_SECONDS,
         open_store: Open | None = None,
         card: Card | None = None,
         make_status: Status = status,
     ) -> None:
         self._store = store
         self._timeout_s = timeout_s
+        self._patience_s = patience_s
         self._open_store = open_store
         self._card = card
         self._status = make_status
@@ -94,7 +96,7 @@ class Reader:
         if isinstance(found, httpx.Response):
             told: dict[str, Any] | None = _json(found)
             return told
-        card = self._card or _card()
+        card = self._card or _card(self._timeout_s)
         with closing(found) as con, guard.limited(con, self._timeout_s):
             made: dict[str, Any] | None = plain(find_card(con, keys, then, card))
         return made
@@ -107,15 +109,18 @@ class Reader:
         with closing(found) as con, guard.limited(con, self._timeout_s):
             return {"running": False, **plain(self._status(con))}
 
-    def replay(self, asked: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Ask the running projector for something about versions (`touchlog.replaying.Asked`); None if none answers."""
+    def errand(self, name: str, asked: Mapping[str, Any]) -> Any:
+        """Ask the running projector to do something between two batches: `redrive` (`consumers.redrive.Asked`),
+        `replay` (`touchlog.replaying.Asked`). What came of it, or None when no projector answers.
+
+        Waits as long as it takes. When the projector ends meanwhile, what it did stays done.
+        """
         info = read_live(self._store)
-        wait = httpx.Timeout(None, connect=_CONNECT_SECONDS)
-        response = None if info is None else self._ask(info, "POST", "/replay", {"json": dict(asked), "timeout": wait})
+        content = {"json": dict(asked), "timeout": httpx.Timeout(None, connect=_CONNECT_SECONDS)}
+        response = None if info is None else self._ask(info, "POST", f"/errands/{name}", content)
         if response is None:
             return None
-        told: list[dict[str, Any]] = _json(response)
-        return told
+        return _json(response)
 
     def close(self) -> None:
         """Let go of the connection to the projector."""
@@ -173,7 +178,7 @@ class Reader:
                 transport=httpx.HTTPTransport(uds=info.socket, verify=False),
                 base_url="http://touchlog",
                 headers={"Authorization": f"Bearer {info.token}"},
-                timeout=httpx.Timeout(self._timeout_s + _EXTRA_SECONDS, connect=_CONNECT_SECONDS),
+                timeout=httpx.Timeout(self._timeout_s + self._patience_s, connect=_CONNECT_SECONDS),
                 trust_env=False,
             )
             self._known = (info, client)
@@ -190,11 +195,10 @@ class Reader:
         return con
 
 
-def _card() -> Card:
-    from projections.card import card
+def _card(seconds: float) -> Card:
+    from projections.card import Cards
 
-    made: Card = card
-    return made
+    return Cards(time_limit=guard.time_limit, seconds=seconds).card
 
 
 def _json(response: httpx.Response) -> Any:

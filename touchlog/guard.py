@@ -12,6 +12,7 @@ What the time limit cannot stop: one function call on one value that allocates g
 `range(10000000000)`; DuckDB looks at interrupts between vectors only.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ _LOCKS = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+_DAMAGED = re.compile("Corrupt database file|Could not read enough bytes from file")
 _ROWS_AT_ONCE = 50_000
 _PATIENCE = 0.05
 
@@ -82,7 +84,7 @@ def stream(
         statement = checked(con, sql)
         con.execute("BEGIN TRANSACTION READ ONLY")
     try:
-        with _time_limit(con, timeout_s) as expired:
+        with time_limit(con, timeout_s) as expired:
             with _translated(expired, timeout_s):
                 con.execute(statement, parameters or None)
                 reader = con.to_arrow_reader(_ROWS_AT_ONCE)
@@ -97,12 +99,12 @@ def stream(
 @contextmanager
 def limited(con: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
     """Whatever is read with `con` inside is interrupted after `timeout_s` seconds and fails as QueryRefused."""
-    with _time_limit(con, timeout_s) as expired, _translated(expired, timeout_s):
+    with time_limit(con, timeout_s) as expired, _translated(expired, timeout_s):
         yield
 
 
 @contextmanager
-def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[threading.Event]:
+def time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[threading.Event]:
     """Interrupts `con` once `seconds` are over, again and again: an interrupt between two calls is forgotten."""
     done, expired = threading.Event(), threading.Event()
 
@@ -132,6 +134,10 @@ def _translated(expired: threading.Event, seconds: float) -> Iterator[None]:
             raise QueryRefused(_too_slow(seconds)) from None
         if isinstance(error, duckdb.FatalException):
             raise StoreError(f"the store has failed and must be opened again: {error}") from None
+        if _DAMAGED.search(str(error)):
+            raise StoreError(
+                f"the store is damaged: {error}; restore it from a copy, or delete it and type: touchlog project"
+            ) from None
         if "INTERRUPT Error" in str(error):
             raise QueryRefused("the projector is stopping; type the command again") from None
         raise QueryRefused(str(error)) from None

@@ -9,6 +9,20 @@ import click
 
 Function = Callable[..., Any]
 
+
+class Utf8(click.ParamType[str]):
+    """Text; bytes of the command line that are none are a mistake there, and are told as one."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("not UTF-8 text; check the encoding of your terminal", param, ctx)
+        return str(value)
+
+
 _FILE = click.Path(path_type=Path)
 _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "log": click.option("--log", metavar="URL", help="The log: embedded:FILE (default) or kafka://HOST:PORT."),
@@ -28,6 +42,33 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "compact_after": click.option("--compact-after", type=int, metavar="N", help="Events before compaction begins."),
     "memory_limit": click.option("--memory-limit", metavar="SIZE", help="DuckDB's memory: 2GB."),
     "threads": click.option("--threads", type=int, metavar="N", help="DuckDB's threads."),
+    "on_poison": click.option(
+        "--on-poison",
+        type=click.Choice(["park", "stop"]),
+        help="At a record that cannot be folded: park it and go on (default), or stop.",
+    ),
+    "max_parked": click.option("--max-parked", type=int, metavar="N", help="Parked records at which it stops (10000)."),
+    "dead_letter_topic": click.option(
+        "--dead-letter-topic/--no-dead-letter-topic",
+        "dead_letter_topic",
+        default=None,
+        help="Publish parked records to interactions.<channel>.dead, too.",
+    ),
+    "unknown_schema": click.option(
+        "--unknown-schema",
+        type=click.Choice(["park", "wait", "stop"]),
+        help="At a schema that the registry does not know: park its records (default), wait for it, or stop.",
+    ),
+    "unknown_schema_seconds": click.option(
+        "--unknown-schema-seconds", type=float, metavar="SECONDS", help="How long to ask for it before that (60)."
+    ),
+    "rebuild_share": click.option(
+        "--rebuild-share", type=float, metavar="SHARE", help="Of its time, what rebuilding may take (0.5)."
+    ),
+    "prometheus": click.option("--prometheus", type=int, metavar="PORT", help="Serve metrics for Prometheus there."),
+    "prometheus_address": click.option(
+        "--prometheus-address", metavar="HOST", help="The address to serve them on (127.0.0.1)."
+    ),
     "query_timeout": click.option(
         "--query-timeout",
         "--timeout",

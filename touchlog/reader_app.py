@@ -3,6 +3,8 @@
     POST /sql       {"sql", "parameters", "timeout", "max_rows", "as_of", "known_at"} -> an Arrow IPC stream
     GET  /customer  ?contact=KEY (several: the first that is known), as_of, known_at -> the card as JSON, or null
     GET  /status    -> JSON
+    POST /errands/redrive   what `consumers.redrive.Asked` takes -> JSON of what came of it; /errands/replay likewise
+                            (`touchlog.replaying.Asked`); they wait for their turn between two batches
 
 An error comes as JSON {"error": class, "message", "exit_code"}. An answer is complete, and its snapshot given up,
 before the first byte is sent: a slow client holds nothing.
@@ -13,7 +15,7 @@ import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import anyio
@@ -37,26 +39,33 @@ READERS = 4
 """Queries that run at the same time; two of them cost the fold about a quarter of its speed."""
 
 LONGEST_BODY = 1 << 20
+LONGEST_ERRAND = 16 << 20
+_ERRANDS = 2
 _IN_MEMORY = 16 << 20
 _LARGEST_ANSWER = 2 << 30
 _CHUNK = 1 << 18
 _GRACE_SECONDS = 5.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Errand = Callable[[Any], Any]
+"""From what was asked, as JSON values, to what came of it; waits until it is done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the server needs of its process: a new cursor for a reader, and how cards and the status are made."""
+    """What the server needs of its process: a new cursor for a reader, how cards and the status are made, and what the
+    projector does when it is asked to, by name."""
 
     cursor: Callable[[], duckdb.DuckDBPyConnection]
     card: Card
     status: Status
+    errands: Mapping[str, Errand] = field(default_factory=dict)
 
 
 def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: int = READERS) -> Starlette:
     """The application alone; `query_timeout` seconds is the most that a reader's query gets."""
     limiter = anyio.CapacityLimiter(readers)
+    errands = anyio.CapacityLimiter(_ERRANDS)
 
     async def in_thread(work: Callable[..., Response], *arguments: Any, seconds: float) -> Response:
         try:
@@ -77,8 +86,14 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
     async def status(_: Request) -> Response:
         return await in_thread(_status, answers, query_timeout, seconds=query_timeout)
 
+    async def errand(request: Request) -> Response:
+        name, content = request.path_params["name"], await _content(request, LONGEST_ERRAND)
+        # As long as it takes: it waits for the fold's turns, and holds up no reader.
+        return await anyio.to_thread.run_sync(_errand, answers, name, content, abandon_on_cancel=True, limiter=errands)
+
     return Starlette(
         routes=[
+            Route("/errands/{name}", _known_only(token, errand), methods=["POST"]),
             Route("/sql", _known_only(token, sql), methods=["POST"]),
             Route("/customer", _known_only(token, customer), methods=["GET"]),
             Route("/status", _known_only(token, status), methods=["GET"]),
@@ -116,12 +131,17 @@ class _Query:
     then: Then
 
 
-async def _asked(request: Request, query_timeout: float) -> _Query:
-    body = b""
+async def _content(request: Request, longest: int) -> bytes:
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
-            raise QueryRefused(f"the request is larger than {LONGEST_BODY} bytes")
+        if len(body) > longest:
+            raise QueryRefused(f"the request is larger than {longest} bytes")
+    return bytes(body)
+
+
+async def _asked(request: Request, query_timeout: float) -> _Query:
+    body = await _content(request, LONGEST_BODY)
     try:
         given = json.loads(body)
         sql, parameters = given["sql"], given.get("parameters") or ()
@@ -172,6 +192,17 @@ def _customer(answers: Answers, keys: Sequence[str], then: Then, seconds: float)
 def _status(answers: Answers, seconds: float) -> Response:
     with closing(answers.cursor()) as con, guard.limited(con, seconds):
         return _json(answers.status(con))
+
+
+def _errand(answers: Answers, name: str, content: bytes) -> Response:
+    errand = answers.errands.get(name)
+    if errand is None:
+        raise ConfigurationError("this process does no such thing when asked; stop it, and type the command again")
+    try:
+        asked = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ConfigurationError("an errand is asked for with a JSON value") from None
+    return _json(errand(asked))
 
 
 def _json(content: Any) -> Response:

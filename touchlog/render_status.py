@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from touchlog.render import count, facts_table
+from touchlog.render import count, duration, facts_table, one_line
 
 
 def render_status(told: Mapping[str, Any]) -> RenderableType:
@@ -28,6 +28,8 @@ def _parts(told: Mapping[str, Any]) -> Iterator[RenderableType]:
     if recent["events_per_second"]:
         head.append("  ·  ", style="dim").append(f"{count(recent['events_per_second'])} records/s")
     yield head
+    if told.get("projector"):
+        yield from _projector(told)
     if batches["batches"]:
         yield Text(
             f"{count(batches['read'])} read = {count(batches['applied'])} applied +"
@@ -61,6 +63,33 @@ def _parts(told: Mapping[str, Any]) -> Iterator[RenderableType]:
         [[row[name] for name in ("name", "version", "sort", "runs", "rows", "state")] for row in told["projections"]],
         numbers=["version", "runs", "rows"],
     )
+
+
+def _projector(told: Mapping[str, Any]) -> Iterator[Text]:
+    """What a running projector does, that it goes round, and what it takes."""
+    it, minute, recent = told["projector"], told["minute"], told["recent"]
+    doing = Text(f"{it['state']} since {it['state_since']}")
+    if it["waiting"]:
+        doing.stylize("yellow")
+        doing.append(f": {one_line(it['waiting']['why'])}")
+    yield doing
+    compaction = it["compaction"]
+    facts = [
+        f"round {count(it['cycles'])} ended {it['cycle_age_seconds']:.1f} s ago",
+        f"reader's {count(it['reader_cycles'])} {it['reader_age_seconds']:.1f} s ago",
+        f"the longest wait {duration(told['lag_seconds'] or 0)}",
+        f"last minute {minute['read_per_second']:,.1f} records/s",
+    ]
+    if recent["p50_s"] is not None:
+        facts.append(f"a batch {recent['p50_s'] * 1000:,.0f} ms (p99 {recent['p99_s'] * 1000:,.0f} ms)")
+    facts.append(
+        f"{'compacting' if compaction['running'] else 'tail'} {count(compaction['tail_events'])} of"
+        f" {count(compaction['after'])} events"
+    )
+    if it["rss_bytes"]:
+        facts.append(f"{count(it['rss_bytes'] / 1e6)} MB of memory")
+    yield Text(" · ".join(facts), style="dim")
+    yield Text(f"process {it['pid']}, running since {it['started_at']}", style="dim")
 
 
 def _lag(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:

@@ -124,7 +124,7 @@ def anyhow(
     """
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        told = reader.replay(asked.to_json())
+        told: list[dict[str, Any]] | None = reader.errand("replay", asked.to_json())
         if told is not None:
             return told
         if not path.exists():

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -99,6 +99,18 @@ class Settings(BaseSettings):
     compact_after: int = Field(300_000, ge=1, description="events after which the tail is compacted")
     memory_limit: MemorySize | None = Field(None, description="DuckDB's memory, for example 2GB")
     threads: int = Field(1, ge=1, le=1024, description="DuckDB's threads")
+    on_poison: Literal["park", "stop"] = Field("park", description="what to do at a record that cannot be folded")
+    max_parked: int = Field(10_000, ge=0, description="records that may be parked in the store before it stops")
+    dead_letter_topic: bool = Field(False, description="publish parked records to interactions.<channel>.dead, too")
+    unknown_schema: Literal["park", "wait", "stop"] = Field(
+        "park", description="what to do about a schema that the registry does not know"
+    )
+    unknown_schema_seconds: float = Field(
+        60.0, ge=0, le=86_400, description="seconds that such a schema is asked for before it is parked, or it stops"
+    )
+    rebuild_share: float = Field(0.5, gt=0, le=1, description="part of the projector's time that a rebuild may take")
+    prometheus: int | None = Field(None, ge=1, le=65_535, description="port that metrics are served on")
+    prometheus_address: str = Field("127.0.0.1", min_length=1, description="address that metrics are served on")
     query_timeout: float = Field(30.0, gt=0, le=86_400, description="seconds that a reader's query may take")
 
     @property

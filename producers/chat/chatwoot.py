@@ -12,6 +12,10 @@ licensed code, old and new versions; times as ISO text or seconds, message types
 - Labels are the topic; custom attributes such as `case`, `order_id`, `invoice` are case references.
 - A change of a message or of a conversation stands at the conversation's `updated_at`; a status change told by both
   conversation_status_changed and conversation_updated is one event.
+- What the customer submitted, a survey's score or an address, stays with its message, and every later webhook about the
+  message repeats it: the same answer is one event, whenever it is told.
+- Webhooks of automation rules and macros hold a conversation. All but its beginning are `unknown`: the account's own
+  webhooks tell the same, with the message, the change and its exact time.
 - Opening the widget (webwidget_triggered) opens no conversation: it is `visitor.identified`.
 """
 
@@ -32,7 +36,8 @@ from producers.reading import Fields, attributes, event_of, json_payloads, json_
 from schemas.errors import InvalidEvent
 from schemas.models import Direction, Event
 
-_EVENTS = ("message_", "conversation_", "contact_", "webwidget_", "inbox_")
+_EVENTS = ("message_", "conversation_", "contact_", "webwidget_", "inbox_", "automation_event.", "macro.")
+_BY_RULE = ("automation_event.", "macro.")
 
 
 def chatwoot_events(content: Any, options: Options) -> Iterator[Event]:
@@ -90,8 +95,8 @@ def _widget(payload: Fields, options: Options) -> Iterator[Event]:
 
 def _unknown(payload: Fields, options: Options) -> Iterator[Event]:
     """Typing, and whatever newer versions send about a conversation: kept, and of no meaning to the views."""
-    conversation = payload.within("conversation")
     event = payload.required("event")
+    conversation = payload if event.startswith(_BY_RULE) else payload.within("conversation")
     if not conversation.has("id"):
         raise InvalidEvent("event: not one that is about a message, a conversation or a contact")
     yield conversation_event(
@@ -99,7 +104,9 @@ def _unknown(payload: Fields, options: Options) -> Iterator[Event]:
         options,
         type="unknown",
         discriminator=event,
-        noted=attributes(event=event),
+        noted=attributes(
+            event=event, typing=payload.value("user.type", "user.id"), is_private=payload.value("is_private")
+        ),
         occurred_at=updated_at(payload, options),
     )
 
@@ -108,6 +115,7 @@ _READERS: dict[str, Callable[[Fields, Options], Iterator[Event]]] = {
     "message_created": message_created,
     "message_updated": message_updated,
     "conversation_created": conversation_created,
+    "automation_event.conversation_created": conversation_created,
     "conversation_status_changed": status_changed,
     "conversation_opened": status_changed,
     "conversation_resolved": status_changed,

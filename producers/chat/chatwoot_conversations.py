@@ -22,9 +22,13 @@ _ASSIGNEES = ("assignee_id", "assignee_agent_bot_id", "team_id")
 
 
 def conversation_created(payload: Fields, options: Options) -> Iterator[Event]:
-    """A conversation began, by its first message ours or the customer's."""
-    first = next(iter(payload.each("messages")), Fields({}))
-    ours = first.has("message_type") and message_type(first) != "incoming"
+    """A conversation began: by us when a person of ours wrote in it, else by the customer.
+
+    `messages` holds the last message only, and a bot's greeting may be faster than the webhook.
+    """
+    last = next(iter(payload.each("messages")), Fields({}))
+    sent = last.has("message_type") and message_type(last) == "outgoing"
+    ours = sent and (last.text("sender_type") or "User").lower() == "user"
     yield conversation_event(
         payload,
         options,

@@ -33,6 +33,7 @@ def conversation_attributes(payload: Fields, conversation: Fields) -> dict[str, 
         status=conversation.value("status"),
         priority=conversation.value("priority"),
         assignee=conversation.value("meta.assignee.id"),
+        assignee_type=conversation.value("meta.assignee_type"),
         team=conversation.value("meta.team.name", "meta.team.id"),
         waiting_since=conversation.value("waiting_since"),
     )
@@ -45,12 +46,16 @@ def custom_attributes(conversation: Fields) -> dict[str, Any]:
 
 
 def updated_at(payload: Fields, options: Options) -> datetime | None:
-    """When a change was made: a message's webhook does not say, but its conversation is touched with it."""
+    """When a change was made: a message's webhook does not say, but its conversation is touched with it.
+
+    What the change itself says goes first: the other times are those of the moment in which the webhook was written,
+    and two webhooks that tell one change may be written one after the other.
+    """
     _, changed = changes(payload).get("updated_at", (None, None))
     return (
-        payload.time("updated_at", options=options)
+        Fields({"updated_at": changed}, "changed_attributes").time("updated_at", options=options)
+        or payload.time("updated_at", options=options)
         or payload.within("conversation").time("updated_at", "timestamp", "last_activity_at", options=options)
-        or Fields({"updated_at": changed}, "changed_attributes").time("updated_at", options=options)
         or payload.time("timestamp", "last_activity_at", "created_at", options=options)
     )
 

@@ -1,6 +1,7 @@
 """The events of Chatwoot's webhooks about a message."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from producers.chat.chatwoot_contacts import account_of, contact_points
@@ -10,13 +11,16 @@ from producers.chat.chatwoot_facts import (
     conversation_facts,
     message_type,
     updated_at,
+    word,
 )
 from producers.format import Options
 from producers.reading import Fields, attributes, event_of, source
 from schemas.errors import InvalidEvent
+from schemas.event import derive_event_id, ordered
 from schemas.models import Author, Direction, Event, Survey, SurveyKind
 
 _CSAT_SCALE = 5
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_TYPE = {"incoming": "message.received", "outgoing": "message.sent", "template": "message.sent"}
 _BY_STATUS = {"delivered": "message.delivered", "read": "message.read", "failed": "message.failed"}
 _BOTS = frozenset({"agent_bot", "agentbot", "captain_assistant", "captain::assistant", "bot"})
@@ -60,6 +64,7 @@ def message_updated(payload: Fields, options: Options) -> Iterator[Event]:
         facts["agent"] = payload.within("conversation").ref("meta.assignee.id")
     elif content.has("submitted_email", "submitted_values"):
         facts |= {"type": "visitor.identified", "direction": Direction.INBOUND, "author": Author.CUSTOMER}
+        facts["answer"] = f"{content.text('submitted_email') or ''} {word(submitted)}"
     elif content.has("external_error"):
         facts["type"] = "message.failed"
     elif status in _BY_STATUS:
@@ -77,6 +82,7 @@ def _survey(answer: Fields) -> dict[str, Any]:
         "author": Author.CUSTOMER,
         "survey": Survey(kind=SurveyKind.CSAT, score=score, scale_max=_CSAT_SCALE),
         "summary": answer.text("feedback_message"),
+        "answer": f"{score} {answer.text('feedback_message') or ''}",
     }
 
 
@@ -86,8 +92,10 @@ def _message(
     *,
     type: str,  # noqa: A002 - the contract's own name for the field
     direction: Direction,
+    answer: str | None = None,
     **fields: Any,
 ) -> Event:
+    """`answer` is what the customer submitted: it stays with the message, and every later webhook repeats it."""
     conversation, sender = payload.within("conversation"), payload.within("sender")
     content = payload.within("content_attributes")
     account, number, kind = account_of(payload, options), payload.required("id"), message_type(payload)
@@ -104,23 +112,28 @@ def _message(
         campaign_id=payload.value("additional_attributes.campaign_id"),
         automation_rule_id=content.value("automation_rule_id"),
         attachments=len(payload.each("attachments")) or None,
+        attachment_types=[one.text("file_type") or "unknown" for one in payload.each("attachments")],
     )
-    known = {
+    known: dict[str, Any] = {
         "author": _author(payload, kind, sender),
         "agent": sender.ref("id") if kind != "incoming" and direction is Direction.OUTBOUND else None,
         "summary": payload.text("content") if type in _WITH_TEXT and not private else None,
         "attributes": noted | conversation_attributes(payload, conversation),
     }
+    reference, system = f"chatwoot/{account}/message/{number}", source(VENDOR, options)
+    points = ordered(contact_points(payload, conversation, account, options))
+    if answer is not None:
+        known["event_id"] = derive_event_id(reference, type, points[0].key, _ANY_TIME, answer, system)
     return event_of(
         "chat",
         options,
         vendor=VENDOR,
         type=type,
         direction=direction,
-        reference=f"chatwoot/{account}/message/{number}",
-        system=source(VENDOR, options),
+        reference=reference,
+        system=system,
         source_event_id=number,
-        contact_points=contact_points(payload, conversation, account, options),
+        contact_points=points,
         message_ref=f"chatwoot/{account}/message/{number}",
         answers_ref=f"chatwoot/{account}/message/{answered}" if answered else None,
         **conversation_facts(conversation, account, ref=conversation.ref("id") or payload.ref("conversation_id")),

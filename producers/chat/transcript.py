@@ -94,7 +94,7 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("user_id", "customer_id", "account_id", "account_number"), Kind.ACCOUNT),
     **dict.fromkeys(("visitor_id", "device", "device_id", "cookie"), Kind.VISITOR),
 }
-_WRITERS: dict[str, Author] = {
+WRITERS: dict[str, Author] = {
     **dict.fromkeys(
         ("customer", "client", "user", "visitor", "contact", "end_user", "enduser", "guest"), Author.CUSTOMER
     ),
@@ -154,7 +154,7 @@ def _writer(line: Fields) -> Author | None:
     given = line.text(*WRITER)
     if given is None:
         return None
-    author = _WRITERS.get(given.lower())
+    author = WRITERS.get(given.lower())
     if author is None:
         raise InvalidEvent(f"{line.where(*WRITER)}: not one of customer, agent, bot, template, system")
     return author

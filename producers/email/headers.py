@@ -1,29 +1,90 @@
-"""What real mail says in its headers and its text, however badly it is made. Nothing here raises but InvalidEvent."""
+"""What real mail says in its headers and its text, however badly it is made. Nothing here raises but InvalidEvent.
 
+The new text of a reply is told from what is quoted by the library mail-parser-reply, which knows how mail programs
+introduce a quotation in many languages, Outlook's header blocks among them. `new_text` does around it what it does not:
+
+- its patterns take quadratic or cubic time, so it sees at most 4,000 characters in lines of at most 250;
+- it keeps lines that are quoted with `>`, and what introduces a message that is forwarded or quoted whole in any
+  language but English; it misses Spanish altogether (`El … escribió:`, `Enviado el:`), and French, English and German
+  where the mail program wrapped the line: `_INTRODUCTION` has these;
+- it may take a text of the form "From: …", "To: …" for a quotation as a whole: the text stands then;
+- its notion of a signature swallows whatever follows a line such as "Thanks, …": signatures stay, but for `-- `.
+"""
+
+import codecs
 import html
+import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses
+from functools import lru_cache
+from typing import Any
+
+from mailparser_reply.parser import EmailMessage
 
 from producers.fields import well_formed
 from producers.format import Options
+from producers.reading import event_of
 from producers.times import read_time
 from schemas.errors import InvalidEvent
+from schemas.event import derive_event_id, ordered
+from schemas.models import CLOCK_TOLERANCE, EARLIEST, ContactPoint, Event
 
+VENDOR = "rfc5322"
 LONGEST_ADDRESS = 320
 LONGEST_TEXT = 10_000
 """Of a header's text; reading encoded words takes quadratic time."""
 
-_SPACE = re.compile(r"\s+")
-_TAG = re.compile(r"(?is)<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>")
-_QUOTE = re.compile(
-    r"^(>|On\b.{3,200}\bwrote:\s*$|-{2,}\s*(Original|Forwarded) Message\s*-{2,}|_{20,}\s*$|-- ?$)", re.IGNORECASE
+FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:")
+KNOWN_FIELDS = frozenset(
+    {b"from", b"to", b"cc", b"date", b"subject", b"received", b"message-id", b"return-path", b"reply-to"}
+    | {b"delivered-to", b"mime-version", b"content-type", b"sender", b"dkim-signature", b"x-original-to"}
+    | {b"x-mozilla-status", b"authentication-results", b"arc-seal", b"list-id", b"resent-from"}
 )
+"""What begins a message, among other fields."""
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_LARGE = 1 << 20
+_LONGEST_RUN = 1 << 18
+_MOST_ADDRESSES = 1 << 20
+_MOST_TEXT = 100_000
+_LONGEST_REPLY, _LONGEST_LINE = 4_000, 250
+_LANGUAGES = ("en", "de", "fr", "es", "sv", "da", "nl", "it")
+
+_SPACE = re.compile(r"\s+")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
+_LOOKS_LIKE_ADDRESS = re.compile(
+    r"(?<![^\s<>\"(),:;\[\]])[^\s<>\"(),:;\[\]@]{1,64}@[^\s<>\"(),:;\[\]@]{1,255}(?![^\s<>\"(),:;\[\]])"
+)
+_STAMPED = re.compile(r";([^;]{0,200})$")
+_TAG = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>")
+_LINE_TAG = re.compile(r"(?i)<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|hr|/?blockquote|/?table)\b[^<>]{0,1000}>")
+_QUOTED_HTML = re.compile(
+    r"(?i)<blockquote\b|<(?:div|span|a)\b[^<>]{0,300}?"
+    r"(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|appendonsend|protonmail_quote|moz-cite-prefix)"
+)
+_INTRODUCTION = re.compile(
+    r"""(?:-{2,}\s*(?:Original|Forwarded|Urspr.ngliche|Weitergeleitete|Mensaje|Message|Ursprungligt|Vidarebefordrat
+        |Oprindelig|Videresendt|Messaggio|Oorspronkelijk|Doorgestuurd)\b.{0,80}
+    |(?:Begin\ forwarded\ message|Anfang\ der\ weitergeleiteten\ (?:Nachricht|E-?Mail)|D.but\ du\ message\ \S+
+        |Vidarebefordrat\ brev|Inicio\ del\ mensaje\ reenviado)\s*:.{0,20}
+    |(?=.*[\d@])(?:On\b.{3,220}\bwrote\s*:|Am\b.{3,220}\bschrieb\b.{0,120}:|Le\b.{3,220}\ba\ .crit\s*:
+    |(?:Den\b.{3,220}|\d.{5,220})\bskrev\b.{0,120}:|El\b.{3,220}\bescribi.\s*:)
+    |De:\s.{1,220}\ Enviado(?:\ el)?:.{3,100}
+    |_{20,})""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_PGP_ARMOUR = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[\w-]{1,40}: [^\n]{0,200}\n)*\n")
+# Codecs of Python that are no charset of mail; some warn, some take quadratic time.
+_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"})
+_NOT_TO_READ = frozenset({"text/calendar", "text/rfc822-headers", "text/vcard", "text/x-vcard", "text/directory"})
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
 class Headers:
@@ -48,55 +109,66 @@ class Headers:
     def text(self, name: str) -> str | None:
         """The first field of that name with its encoded words read, of at most 10,000 characters."""
         given = self.raw(name)
-        if given is None:
-            return None
-        try:
-            read = str(make_header(decode_header(given[:LONGEST_TEXT])))
-        except (HeaderParseError, ValueError, LookupError, AssertionError):
-            read = given[:LONGEST_TEXT]
-        return _SPACE.sub(" ", well_formed(read)).strip() or None
+        return None if given is None else _SPACE.sub(" ", _words(given[:LONGEST_TEXT])).strip() or None
 
     def word(self, name: str) -> str:
         """The first word of a field in lower case, without parameters; empty when there is none."""
         return re.split(r"[\s;(]", self.raw(name) or "", maxsplit=1)[0].lower()
 
     def addresses(self, *names: str) -> list[str]:
-        """The addresses of all fields of these names, without display names and repetitions."""
-        given = [value for name in names for value in self.all(name)]
-        try:
-            pairs = getaddresses(given)
-        except (RecursionError, IndexError, ValueError):
-            return []
-        found = (well_formed(address).strip() for _, address in pairs)
-        return list(dict.fromkeys(address for address in found if is_address(address)))
+        """The addresses of all fields of these names, without display names, group names and repetitions."""
+        found: dict[str, str] = {}
+        for value in (value for name in names for value in self.all(name)):
+            for address in _addresses(value):
+                found.setdefault(address.lower(), address)
+        return list(found.values())
 
-    def date(self, options: Options) -> datetime | None:
-        """When it was written; else when our own server received it; else None."""
-        received = (value.rpartition(";")[2] for value in self.all("Received"))
-        for value in (*self.all("Date"), *received):
-            try:
-                return read_time(value, options)
-            except InvalidEvent:
-                continue
-        return None
+    def date(self, options: Options, name: str = "Date") -> datetime | None:
+        """When it was written, as the field `name` says; else as `received`; else None.
+
+        A Date before 1995 is none, and so is one more than a day after our server had the mail already.
+        """
+        written, received = self._written(options, name), self.received(options)
+        if written is None or received is None:
+            return written or received
+        return written if written >= EARLIEST and written - received <= CLOCK_TOLERANCE else received
+
+    def times(self, options: Options, name: str = "Date") -> dict[str, Any]:
+        """`occurred_at`, and `makeshift` where that is not what the mail itself says: for `mail_event`."""
+        found = self.date(options, name)
+        return {"occurred_at": found, "makeshift": found is not None and found != self._written(options, name)}
+
+    def received(self, options: Options) -> datetime | None:
+        """When our own server had it: the newest Received, which stands on top, or the next that says when."""
+        stamps = (_STAMPED.search(value) for value in self.all("Received"))
+        times = (_time(stamp[1], options) for stamp in stamps if stamp is not None)
+        return next((time for time in times if time is not None and time >= EARLIEST), None)
+
+    def _written(self, options: Options, name: str) -> datetime | None:
+        return next((time for value in self.all(name) if (time := _time(value, options)) is not None), None)
 
 
 def parsed(raw: bytes) -> Message:
-    """The message; raises InvalidEvent when its parts are nested beyond reading."""
+    """The message, its header block mended; raises InvalidEvent when its parts are nested beyond reading.
+
+    Of parts of more than 256 KiB the rest is left out: nobody reads an attachment here.
+    """
     try:
-        return message_from_bytes(raw)
+        return message_from_bytes(_mended(_slimmed(raw)))
     except RecursionError:
         raise InvalidEvent("message: parts nested too deeply") from None
 
 
-def parts(message: Message) -> Iterator[Message]:
-    """All parts of a message in order, itself first; at most a thousand."""
+def parts(message: Message, *, nested: bool = False) -> Iterator[Message]:
+    """The parts of a message in order, itself first; at most a thousand. `nested`: those of messages in it, too."""
     waiting = [message]
     for _ in range(1_000):
         if not waiting:
             return
         part = waiting.pop()
         yield part
+        if part is not message and not nested and part.get_content_maintype() == "message":
+            continue
         inner = part.get_payload()
         if isinstance(inner, list):
             waiting.extend(piece for piece in reversed(inner) if isinstance(piece, Message))
@@ -109,32 +181,74 @@ def body(part: Message) -> str:
         charset = part.get_content_charset("utf-8")
     except (ValueError, LookupError, AssertionError, TypeError):
         return ""
-    if not isinstance(content, bytes):
-        return ""
+    return well_formed(_decoded(content, charset)) if isinstance(content, bytes) else ""
+
+
+def parameter(part: Message, name: str) -> str:
+    """A parameter of a part's Content-Type in lower case; empty when there is none that can be read."""
     try:
-        return well_formed(content.decode(charset, "replace"))
-    except (LookupError, ValueError):
-        return well_formed(content.decode("latin-1"))
+        found = part.get_param(name, "")
+    except (ValueError, LookupError, AssertionError, TypeError):
+        return ""
+    return found.strip().lower() if isinstance(found, str) else ""
 
 
 def new_text(message: Message) -> str:
-    """What the sender wrote, without what is quoted beneath it, on one line."""
-    leaves = [part for part in parts(message) if part.get_content_maintype() == "text" and not _is_attachment(part)]
-    plain = next((part for part in leaves if part.get_content_type() == "text/plain"), None)
-    if plain is None and not leaves:
-        return ""
-    text = body(plain) if plain is not None else html.unescape(_TAG.sub(" ", body(leaves[0])[:100_000]))
-    lines: list[str] = []
-    for line in text.splitlines():
-        if _QUOTE.match(line.strip()[:250]) and any(lines):
-            break
-        lines.append(line.strip())
-    return _SPACE.sub(" ", " ".join(lines)).strip()
+    """What the sender wrote, without what is quoted, on one line, of at most 4,000 characters.
+
+    Empty when there is no text, or none that can be read: encrypted, an invitation alone.
+    """
+    leaves = [
+        part
+        for part in parts(message)
+        if part.get_content_maintype() == "text"
+        and part.get_content_type() not in _NOT_TO_READ
+        and not _is_attachment(part)
+    ]
+    leaves.sort(key=lambda part: part.get_content_type() != "text/plain")
+    for part in leaves:
+        text = body(part)[:_MOST_TEXT]
+        text = _unsigned(text) if part.get_content_type() == "text/plain" else _text_of_html(text)
+        if text.strip():
+            return _SPACE.sub(" ", _latest(text)).strip()
+    return ""
 
 
 def attachments(message: Message) -> int:
-    """How many files hang on it."""
-    return sum(_is_attachment(part) for part in parts(message))
+    """How many files hang on it; signatures of OpenPGP and S/MIME are none."""
+    return sum(_is_attachment(part) and part.get_content_type() not in _SIGNATURES for part in parts(message))
+
+
+def mail_event(
+    options: Options,
+    *,
+    type: str,  # noqa: A002 - the contract's own name for the field
+    reference: str,
+    occurred_at: datetime | None,
+    contact_points: list[ContactPoint],
+    makeshift: bool = False,
+    discriminator: str | None = None,
+    **fields: Any,
+) -> Event:
+    """As `producers.reading.event_of`; with `makeshift` the id does not depend on the time, which says whence it is.
+
+    The same mail has other times of receipt in other mailboxes, and is one event. Raises InvalidEvent.
+    """
+    if makeshift and occurred_at is not None and contact_points:
+        key = ordered(contact_points)[0].key
+        fields["event_id"] = derive_event_id(reference, type, key, _NO_TIME, discriminator)
+        fields["attributes"] = {**fields.get("attributes", {}), "time_from": "received"}
+    return event_of(
+        "email",
+        options,
+        vendor=VENDOR,
+        type=type,
+        reference=reference,
+        occurred_at=occurred_at,
+        contact_points=contact_points,
+        discriminator=discriminator,
+        **fields,
+    )
 
 
 def is_address(text: str) -> bool:
@@ -144,14 +258,212 @@ def is_address(text: str) -> bool:
 
 
 def domain_of(address: str) -> str:
-    """The domain, in lower case."""
-    return address.rpartition("@")[2].strip(" .>").lower()
+    """The domain, in lower case and in Unicode."""
+    return _unicode_domain(address.rpartition("@")[2].strip(" .>").lower()[:LONGEST_ADDRESS])
 
 
 def of_domains(address: str, domains: Iterable[str]) -> bool:
     """Whether the address belongs to one of the domains or to a domain below it."""
-    domain = domain_of(address)
-    return any(domain == own or domain.endswith(f".{own}") for own in (given.strip(" .@").lower() for given in domains))
+    return within(domain_of(address), domains)
+
+
+def within(domain: str, domains: Iterable[str]) -> bool:
+    """Whether the domain is one of the domains or below one of them."""
+    known = (_unicode_domain(given.strip(" .@").lower()) for given in domains)
+    return any(own and (domain == own or domain.endswith(f".{own}")) for own in known)
+
+
+@lru_cache(maxsize=4_096)
+def _unicode_domain(domain: str) -> str:
+    if "xn--" not in domain:
+        return domain
+    try:
+        return domain.encode("ascii").decode("idna")
+    except ValueError:
+        return domain
+
+
+def _addresses(value: str) -> list[str]:
+    """The addresses of one field; what cannot be parsed is searched for something that looks like one."""
+    value = value[:_MOST_ADDRESSES]
+    try:
+        given = [well_formed(address).strip(" '") for _, address in getaddresses([value])]
+    except (RecursionError, IndexError, ValueError):
+        given = []
+    found = [address for address in given if is_address(address) and not re.search(r"[\s<>\"]", address)]
+    if found:
+        return found
+    # Some programs encode the whole field, address and all.
+    text = f"{value[:_MOST_TEXT]} {_words(value[:LONGEST_TEXT])}"
+    return [address for address in _LOOKS_LIKE_ADDRESS.findall(text) if is_address(address)]
+
+
+def _time(value: str, options: Options) -> datetime | None:
+    try:
+        return read_time(value, options)
+    except InvalidEvent:
+        return None
+
+
+def _words(text: str) -> str:
+    """A header's text with its encoded words (RFC 2047) read."""
+    try:
+        chunks = decode_header(text)
+    except (HeaderParseError, ValueError, LookupError, AssertionError):
+        return well_formed(text)
+    return well_formed(
+        "".join(chunk if isinstance(chunk, str) else _chunk(chunk, charset) for chunk, charset in chunks)
+    )
+
+
+def _chunk(content: bytes, charset: str | None) -> str:
+    if charset is not None:
+        return _decoded(content, charset)
+    try:
+        # The standard library's own escape for what stood between encoded words.
+        return content.decode("raw-unicode-escape")
+    except ValueError:
+        return content.decode("latin-1")
+
+
+def _decoded(content: bytes, charset: str) -> str:
+    """Text in the charset that is named, if it is; else UTF-8, if it is; else what can be read of it."""
+    named = _codec(charset) or "ascii"
+    for candidate in (named, "utf-8"):
+        try:
+            return content.decode(candidate)
+        except (ValueError, LookupError):
+            continue
+    return content.decode("latin-1") if named in ("ascii", "utf-8") else content.decode(named, "replace")
+
+
+def _codec(charset: str) -> str | None:
+    try:
+        name = codecs.lookup(charset.strip().lower()).name
+        "".encode(name)
+    except (LookupError, ValueError):
+        return None
+    return None if name in _NO_CHARSETS else name
+
+
+def _slimmed(raw: bytes) -> bytes:
+    """Of a large message what is needed to read it: after 256 KiB without a boundary the lines up to the next go.
+
+    The separator of an mbox is undone with it: in such a file `>From ` stands for `From `.
+    """
+    if raw.startswith(b"From ") and b"\n>" in raw:
+        raw = re.sub(rb"(?m)^>(?=>*From )", b"", raw)
+    if len(raw) <= _LARGE:
+        return raw
+    kept, run = io.BytesIO(), 0
+    for line in io.BytesIO(raw):
+        run = 0 if line.startswith(b"--") else run + len(line)
+        if run <= _LONGEST_RUN:
+            kept.write(line)
+        elif run == len(line):
+            kept.write(line[:_LONGEST_RUN])
+    return kept.getvalue()
+
+
+def _mended(raw: bytes) -> bytes:
+    """The message without what makes parsers take its header block for ended before it is.
+
+    That is a byte order mark, blanks before the colon (RFC 822 had them), `>From ` of an mbox, and a line that is no
+    field and is followed by fields: it counts as folded.
+    """
+    raw = raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    blank = _BLANK_LINE.search(raw)
+    end = blank.start() if blank else len(raw)
+    lines = raw[:end].splitlines(keepends=True)
+    fields = [FIELD.match(line) for line in lines]
+    last = max((place for place, field in enumerate(fields) if field and field[1].lower() in KNOWN_FIELDS), default=0)
+    kept: list[bytes] = []
+    begun = False
+    for place, (line, field) in enumerate(zip(lines, fields, strict=True)):
+        if field is not None:
+            kept.append(field[1] + b":" + line[field.end() :])
+            begun = True
+        elif place > last or line[:1] in (b" ", b"\t") or (place == 0 and line.startswith(b"From ")):
+            kept.append(line)
+        elif begun and not line.startswith((b"From ", b">From ")):
+            kept.append(b" " + line)
+    return b"".join(kept) + raw[end:]
+
+
+def _unsigned(text: str) -> str:
+    """Plain text without OpenPGP's armour; nothing when it is encrypted."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.lstrip().startswith(("-----BEGIN PGP MESSAGE-----", "begin 6")):
+        return ""
+    return _PGP_ARMOUR.sub("", text, count=1).partition("-----BEGIN PGP SIGNATURE-----")[0]
+
+
+def _text_of_html(text: str) -> str:
+    quoted = _QUOTED_HTML.search(text)
+    if quoted is not None:
+        before = _untagged(text[: quoted.start()])
+        if before.strip():
+            return before
+    return _untagged(text)
+
+
+def _untagged(text: str) -> str:
+    lines = _LINE_TAG.sub("\n\\g<0>", _SPACE.sub(" ", text))
+    return html.unescape(_TAG.sub(" ", lines))
+
+
+def _latest(text: str) -> str:
+    """The newest reply of a thread; the text itself when nothing of it seems to be new."""
+    lines = _bounded(text)
+    own: list[str] = []
+    place = 0
+    while place < len(lines):
+        line = lines[place]
+        following = lines[place + 1] if place + 1 < len(lines) else ""
+        introduces = 1 if _INTRODUCTION.fullmatch(line) else 2 if _wraps(line, following) else 0
+        if (introduces or line == "--") and not _is_greeting(own):
+            break
+        if not introduces and not line.startswith(">"):
+            own.append(line)
+        place += introduces or 1
+    kept = "\n".join(own).strip()
+    return _without_quotation(kept) or kept or "\n".join(line.lstrip("> ") for line in lines)
+
+
+def _is_greeting(lines: list[str]) -> bool:
+    """Whether no more stands there than "Hello Ada,": the answer stands beneath the quotation then."""
+    said = [line for line in lines if line]
+    return not said or (len(said) == 1 and len(said[0]) <= 60 and said[0].endswith((",", "!")))
+
+
+def _wraps(line: str, following: str) -> bool:
+    return _INTRODUCTION.fullmatch(f"{line} {following}") is not None and not _INTRODUCTION.fullmatch(following)
+
+
+def _without_quotation(text: str) -> str:
+    """What mail-parser-reply takes for the newest reply, signature and all; empty when it finds none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            thread = EmailMessage(text=text, languages=list(_LANGUAGES), keep_hyphen_lists=True).read()
+    except Exception:
+        # A pattern of the library that fails on some text must not cost the mail.
+        return ""
+    return str(thread.replies[0].full_body).strip() if thread.replies else ""
+
+
+def _bounded(text: str) -> list[str]:
+    """The first 4,000 characters or so in lines of at most 250, blanks and blank lines made one."""
+    lines: list[str] = []
+    left = _LONGEST_REPLY
+    for line in text.splitlines():
+        one = _SPACE.sub(" ", line).strip()[:_LONGEST_LINE]
+        if one or (lines and lines[-1]):
+            lines.append(one)
+            left -= len(one) + 1
+        if left <= 0:
+            break
+    return lines
 
 
 def _is_attachment(part: Message) -> bool:

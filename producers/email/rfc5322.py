@@ -1,65 +1,72 @@
-"""Messages as they stand in files (.eml), or many in one (mbox)."""
+"""Messages as they stand in files (.eml, a Maildir's), or many in one (mbox, RFC 4155).
 
+The file is read line by line and a message at a time: an mbox may be of any size. The content is the message's bytes
+as they stand; what large attachments hold is left out when it is read (`producers.email.headers.parsed`).
+"""
+
+import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from producers.email.headers import FIELD, KNOWN_FIELDS
 from producers.email.messages import message_events
 from producers.format import Format, Options, Payload
 
-_HEADER = re.compile(rb"([!-9;-~]{1,80})[ \t]*:")
-_KNOWN = frozenset(
-    {b"from", b"to", b"cc", b"date", b"subject", b"received", b"message-id", b"return-path", b"reply-to"}
-    | {b"delivered-to", b"mime-version", b"content-type", b"sender", b"dkim-signature", b"x-original-to"}
-    | {b"x-mozilla-status", b"authentication-results", b"arc-seal", b"list-id"}
-)
 # An mbox separator has an address and ends with the time, as asctime writes it; "From here on" in a text has none.
 _SEPARATOR = re.compile(rb"From \S+.*\d\d:\d\d.*\d{4}")
+_LONGEST_SEPARATOR = 500
 
 
 def message_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:  # noqa: ARG001 - Format's form
     """The messages of a file: of an mbox one by one, else the whole file as one. The content is the bytes."""
-    lines: list[bytes] = []
+    message = io.BytesIO()
     begun, place, after_blank, is_mbox = 1, 0, False, False
     for number, line in enumerate(stream, 1):
-        if not is_mbox and not lines and not line.strip():
+        empty = not message.tell()
+        blank = not line.strip()
+        if empty and blank and not is_mbox:
             continue
-        if not lines:
+        if empty:
             begun = number
-            is_mbox = is_mbox or _SEPARATOR.match(line) is not None
-        elif is_mbox and after_blank and _SEPARATOR.match(line):
-            yield _message(lines, begun, place)
-            lines, begun, place = [], number, place + 1
-        lines.append(line)
-        after_blank = not line.strip()
-    if lines:
-        yield _message(lines, begun, place if is_mbox and place else None)
+            is_mbox = is_mbox or _separates(line.removeprefix(b"\xef\xbb\xbf"))
+        elif is_mbox and after_blank and _separates(line):
+            yield _payload(message, begun, place)
+            message, begun, place = io.BytesIO(), number, place + 1
+        message.write(line)
+        after_blank = blank
+    if message.tell():
+        yield _payload(message, begun, place if is_mbox and place else None)
 
 
 def is_message(head: bytes) -> bool:
     """Whether a file begins with the header fields of a message."""
     known = 0
-    for line in head.removeprefix(b"\xef\xbb\xbf").lstrip().splitlines()[:200]:
+    for line in head.removeprefix(b"\xef\xbb\xbf").lstrip().splitlines():
         if not line.strip():
             break
         if line[:1] in b" \t" or line.startswith((b"From ", b">From ")):
             continue
-        header = _HEADER.match(line)
-        if header is None:
+        field = FIELD.match(line)
+        if field is None:
             break
-        known += header[1].lower() in _KNOWN
+        known += field[1].lower() in KNOWN_FIELDS
     return known > 0
 
 
-def _message(lines: list[bytes], line: int, item: int | None) -> Payload:
-    raw = b"".join(lines)
+def _separates(line: bytes) -> bool:
+    return line.startswith(b"From ") and _SEPARATOR.match(line[:_LONGEST_SEPARATOR]) is not None
+
+
+def _payload(message: io.BytesIO, line: int, item: int | None) -> Payload:
+    raw = message.getvalue()
     return Payload(raw=raw, line=line, item=item, content=raw)
 
 
 FORMAT = Format(
     name="rfc5322",
     channel="email",
-    title="messages in RFC 5322 form (.eml, mbox)",
+    title="messages in RFC 5322 form (.eml, mbox, Maildir)",
     example="""\
 From: Ada Example <ada@example.org>
 To: support@acme.example

@@ -18,25 +18,15 @@ Content type and purpose come from the category. An unsubscription from a group 
 all e-mail; taking such a one back permits nothing, and is `unknown`.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from producers.email.webhooks import bounce_class_of, given_ref, report_event, statement_of
 from producers.format import Format, Options
 from producers.message_ids import message_id, sendgrid_stem
-from producers.reading import (
-    Fields,
-    attributes,
-    case_refs,
-    content_type_of,
-    event_of,
-    json_payloads,
-    json_sample,
-    point,
-    purpose_of,
-)
+from producers.reading import Fields, attributes, case_refs, content_type_of, json_payloads, json_sample
 from schemas.errors import InvalidEvent
-from schemas.models import Author, BounceClass, Channel, ContentType, Direction, Event, Kind, Statement, StatementKind
+from schemas.models import BounceClass, Event
 
 VENDOR = "sendgrid"
 
@@ -54,18 +44,10 @@ _TYPES = {
     "group_unsubscribe": "subscription.opted_out",
     "group_resubscribe": "subscription.opted_in",
 }
-_BY_THE_READER = {
-    "message.opened",
-    "link.clicked",
-    "message.complained",
-    "subscription.opted_out",
-    "subscription.opted_in",
-}
 _READ = {
     *("email", "event", "timestamp", "sg_event_id", "sg_message_id", "url", "sg_machine_open"),
     *("message_ref", "subject", "topic"),
 }
-_PERMANENT = re.compile(r"\s*5[.\d]")
 
 
 def sendgrid_events(content: Any, options: Options) -> Iterator[Event]:
@@ -74,33 +56,27 @@ def sendgrid_events(content: Any, options: Options) -> Iterator[Event]:
     event = payload.required("event")
     categories = payload.texts("category")
     content_type = content_type_of([*payload.texts("content_type"), *categories])
-    machine = payload.flag("sg_machine_open")
     type_ = _TYPES.get(event, "unknown")
     if event == "group_resubscribe" and content_type is None:
         type_ = "unknown"
-    by_reader = type_ in _BY_THE_READER and not machine
     reference = _message_ref(payload)
-    yield event_of(
-        "email",
+    yield report_event(
         options,
         vendor=VENDOR,
         type=type_,
+        recipient=payload.required("email"),
         reference=reference or _without_message(payload),
         discriminator=_discriminator(payload, event),
         occurred_at=payload.required_time("timestamp", options=options),
         source_event_id=payload.ref("sg_event_id"),
-        direction=Direction.INBOUND if by_reader else Direction.REPORT,
-        author=_author(type_, by_reader=by_reader),
-        contact_points=[point(Kind.EMAIL, payload.required("email"), options)],
         message_ref=reference,
         case_refs=case_refs(payload),
         content_type=content_type,
-        purpose=purpose_of(content_type),
         topic=payload.ref("topic"),
-        machine=machine if type_ == "message.opened" else None,
-        statement=_statement(event, type_, content_type),
+        machine=payload.flag("sg_machine_open") if type_ == "message.opened" else None,
+        # "unsubscribe" is the global one, whatever the mail was about.
+        statement=statement_of(type_, None if event == "unsubscribe" else content_type),
         subject=payload.ref("subject"),
-        summary=payload.ref("subject"),
         url=payload.text("url"),
         bounce_class=_bounce_class(payload, event),
         attributes=attributes(
@@ -111,10 +87,8 @@ def sendgrid_events(content: Any, options: Options) -> Iterator[Event]:
 
 
 def _message_ref(payload: Fields) -> str | None:
-    given = payload.ref("message_ref")
-    if given is not None:
-        return message_id(given) if "@" in given else given
-    return sendgrid_stem(payload.ref("sg_message_id")) or message_id(payload.ref("smtp-id", "smtp_id"))
+    given = given_ref(payload, "message_ref")
+    return given or sendgrid_stem(payload.ref("sg_message_id")) or message_id(payload.ref("smtp-id", "smtp_id"))
 
 
 def _without_message(payload: Fields) -> str:
@@ -134,28 +108,12 @@ def _discriminator(payload: Fields, event: str) -> str | None:
     return payload.text("attempt", "asm_group_id")
 
 
-def _author(type_: str, *, by_reader: bool) -> Author | None:
-    if by_reader:
-        return Author.CUSTOMER
-    return Author.MACHINE if type_ == "message.opened" else None
-
-
 def _bounce_class(payload: Fields, event: str) -> BounceClass | None:
     if event == "blocked" or (event == "bounce" and payload.text("type") == "blocked"):
         return BounceClass.BLOCK
     if event != "bounce":
         return None
-    code = payload.text("status") or payload.text("reason") or ""
-    return BounceClass.HARD if _PERMANENT.match(code) else BounceClass.SOFT
-
-
-def _statement(event: str, type_: str, content_type: ContentType | None) -> Statement | None:
-    if type_ not in ("subscription.opted_out", "subscription.opted_in"):
-        return None
-    kind = StatementKind.OPT_OUT if type_ == "subscription.opted_out" else StatementKind.OPT_IN
-    # "unsubscribe" is the global one, whatever the mail was about.
-    about = None if event == "unsubscribe" else content_type
-    return Statement(kind=kind, channel=Channel.EMAIL, content_type=about)
+    return bounce_class_of(payload.text("status"), payload.text("reason")) or BounceClass.SOFT
 
 
 def is_sendgrid(head: bytes) -> bool:

@@ -1,20 +1,31 @@
-"""Twilio's status callbacks: what becomes of a call, told while it happens."""
+"""Twilio Voice: what becomes of a call, told while it happens.
+
+Read are status callbacks (form-encoded, or JSON of the same parameters), callbacks about recordings, conferences,
+answering machines, and the requests that follow `<Gather>`, `<Enqueue>` and `<Record>`; and all of them in the
+CloudEvents form of Event Streams (`com.twilio.voice.*`), where the parameters lie in `data.request.parameters`.
+
+Fields and values: https://www.twilio.com/docs/voice/api/call-resource#statuscallback,
+https://www.twilio.com/docs/usage/webhooks/voice-webhooks, https://www.twilio.com/docs/events/event-types,
+twilio/twilio-oai `spec/yaml/twilio_api_v2010.yaml` (enums of status and direction).
+"""
 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO
-from urllib.parse import parse_qsl
+from datetime import UTC, datetime
+from typing import Any
 
-from producers.format import Format, Options, Payload
-from producers.phone.call import Call, customer_points, is_ours, later
-from producers.reading import Fields, attributes, json_sample, parse_json
+from producers.format import Format, Options
+from producers.phone.call import Call, customer_points, dialled, is_ours, later
+from producers.phone.callbacks import callback_payloads, callback_sample
+from producers.reading import Fields, attributes
 from schemas.errors import InvalidEvent
+from schemas.event import derive_event_id
 from schemas.models import AnsweredBy, Author, Direction, Event
 
 VENDOR = "twilio"
 
-_TWILIO_EVENT = "com.twilio.voice."
+_VOICE = "com.twilio.voice."
 _STARTING = frozenset({"queued", "initiated"})
 _STATUS = {
     "queued": "call.initiated",
@@ -29,49 +40,85 @@ _STATUS = {
 }
 # To a colleague's line: what becomes of that leg is not what becomes of the customer's call.
 _AGENT_LEG = {"ringing": "call.offered", "in-progress": "call.answered"}
-_TWILIO_ATTRIBUTES = (
-    "AnsweredBy",
-    "CallerName",
-    "ForwardedFrom",
-    "ParentCallSid",
-    "RecordingSid",
-    "RecordingUrl",
-    "SequenceNumber",
-    "SipResponseCode",
-    "StirVerstat",
+_DIRECTIONS = {
+    "inbound": Direction.INBOUND,
+    "trunking-originating": Direction.INBOUND,
+    "outbound-api": Direction.OUTBOUND,
+    "outbound-dial": Direction.OUTBOUND,
+    "outbound": Direction.OUTBOUND,
+    "trunking-terminating": Direction.OUTBOUND,
+}
+_ATTRIBUTES = (
+    *("AnsweredBy", "CallerName", "ForwardedFrom", "ParentCallSid", "SequenceNumber", "SipResponseCode", "StirVerstat"),
+    *("RecordingSid", "RecordingUrl", "RecordingDuration", "RecordingStatus", "RecordingSource", "ErrorCode"),
+    *("ConferenceSid", "FriendlyName", "StatusCallbackEvent", "QueueSid", "QueueResult", "QueuePosition", "Digits"),
+    *("MachineDetectionDuration", "DialCallStatus", "DialCallSid", "DialCallDuration", "FinishedOnKey"),
 )
-
-
-def twilio_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:  # noqa: ARG001 - Format's form
-    """One callback a line: its form-encoded body, or a JSON object of the same parameters."""
-    for number, line in enumerate(stream, 1):
-        raw = line.removeprefix(b"\xef\xbb\xbf").strip()
-        if not raw:
-            continue
-        if raw[:1] == b"{":
-            content, error = parse_json(raw)
-        else:
-            content, error = dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)), None
-        yield Payload(raw=raw, line=number, content=content, error=error)
+_TELLS_APART = (
+    *("StatusCallbackEvent", "SequenceNumber", "QueueSid", "QueueResult"),
+    *("Digits", "SpeechResult", "DialCallSid", "DialCallStatus", "AnsweredBy"),
+)
+_TELLING = frozenset({"CallStatus", "RecordingSid", "AnsweredBy", "StatusCallbackEvent", "QueueSid"})
+_OTHER = "touchlog_event"
+"""Where `_parameters` puts the type of a CloudEvent that tells no status."""
 
 
 def twilio_events(content: Any, options: Options) -> Iterator[Event]:
-    """The events of one status callback, as Twilio posts it or in the CloudEvents form of its event streams.
+    """The events of one callback.
 
-    An inbound call begins with its first callback (SequenceNumber 0), whatever its status: a number's own
-    callback tells of the end alone. Callbacks may come in any order; each is complete in itself.
-    https://www.twilio.com/docs/voice/api/call-resource#statuscallback
+    An inbound call begins with its first status (SequenceNumber 0), whatever it is: a number's own callback tells
+    of the end alone. Callbacks may come in any order; each is complete in itself. What Twilio has words for and
+    the contract has not is `unknown`.
     """
     given = _parameters(Fields.of(content))
-    call_id = given.required("CallSid")
+    call, agent_leg = _twilio_call(given, options)
+    if given.has("RecordingStatus") or (given.has("RecordingSid") and not given.has("SequenceNumber", "CallDuration")):
+        yield _recording(given, call, options)
+    elif given.has("StatusCallbackEvent") and given.has("ConferenceSid"):
+        held = given.text("StatusCallbackEvent") == "participant-hold"
+        yield _told(given, call, "call.held" if held else "unknown", options)
+    elif given.has("QueueResult", "QueueSid"):
+        yield _queue(given, call, options)
+    elif given.has("Digits", "SpeechResult"):
+        said = {"ivr_path": given.ref("Digits"), "summary": given.text("SpeechResult"), "author": Author.CUSTOMER}
+        yield _told(given, call, "ivr.selected", options, **said)
+    elif not given.has("CallStatus") or given.has("DialCallStatus") or given.has(_OTHER):
+        yield _told(given, call, "unknown", options)
+    else:
+        yield from _status(given, call, options, agent_leg=agent_leg)
+
+
+def _parameters(given: Fields) -> Fields:
+    """The callback's parameters; in the CloudEvents form they lie inside, with id and time beside them."""
+    kind = given.text("type") or ""
+    if not kind.startswith("com.twilio."):
+        return given
+    if not kind.startswith(_VOICE):
+        raise InvalidEvent("type: not of Twilio Voice; publish it in its own format")
+    data = given.within("data")
+    inside = data.within("request").within("parameters")
+    about = data.value("sid", "call_sid", "callSid")
+    beside = {
+        "CallSid": given.value("id") if about is None else about,
+        "Timestamp": given.value("time") if data.value("timestamp") is None else data.value("timestamp"),
+        "EventSid": data.value("eventSid"),
+        "From": data.value("from"),
+        "To": data.value("to"),
+    }
+    if ".status-callback.call." not in kind and not inside.has("RecordingStatus", "ConferenceSid", "Digits"):
+        beside[_OTHER] = kind.removeprefix(_VOICE)
+    return replace(inside, content={**beside, **{k: v for k, v in inside.content.items() if v is not None}})
+
+
+def _status(given: Fields, call: Call, options: Options, *, agent_leg: bool) -> Iterator[Event]:
     status = given.required("CallStatus").lower()
     at = given.required_time("Timestamp", options=options)
-    if status not in _STATUS:
-        raise InvalidEvent(f"CallStatus: not one of {', '.join(_STATUS)}")
-    call, agent_leg = _twilio_call(given, call_id, options)
+    ended = status not in {*_STARTING, "ringing", "in-progress"}
+    if status not in _STATUS or (agent_leg and status not in _AGENT_LEG):
+        yield call.event("unknown", at, options, discriminator=status, disposition=status)
+        return
     if agent_leg:
-        if status in _AGENT_LEG:
-            yield call.event(_AGENT_LEG[status], at, options)
+        yield call.event(_AGENT_LEG[status], at, options)
         return
     inbound = call.direction is Direction.INBOUND
     sequence = given.whole("SequenceNumber")
@@ -84,39 +131,62 @@ def twilio_events(content: Any, options: Options) -> Iterator[Event]:
             yield call.event("call.answered", began, options)
     if inbound and first and status in _STARTING:
         return
-    ended = status not in {*_STARTING, "ringing", "in-progress"}
     event_type = "call.abandoned" if inbound and status == "canceled" else _STATUS[status]
     yield call.event(event_type, at, options, talk_s=talk_s, disposition=status if ended else None)
 
 
-def _parameters(given: Fields) -> Fields:
-    """The callback's parameters; in the CloudEvents form they lie inside, with id and time beside them."""
-    if not (given.text("type") or "").startswith(_TWILIO_EVENT):
-        return given
-    data = given.within("data")
-    inside = data.within("request").within("parameters")
-    beside = {"CallSid": data.value("sid"), "Timestamp": data.value("timestamp")}
-    return replace(inside, content={**beside, **{k: v for k, v in inside.content.items() if v is not None}})
+def _recording(given: Fields, call: Call, options: Options) -> Event:
+    """`<Record>` that is completed is a message on the machine; every other recording is of a conversation."""
+    recording = given.ref("RecordingSid")
+    length = given.whole("RecordingDuration")
+    left = given.text("RecordingSource") == "RecordVerb" or not given.has("RecordingStatus")
+    done = (given.text("RecordingStatus") or "completed") == "completed" and length != 0
+    if not (left and done and recording) or call.direction is Direction.OUTBOUND:
+        return _told(given, call, "unknown", options, discriminator=f"{recording} {given.text('RecordingStatus')}")
+    # Told by the request after <Record>, which knows the caller, and by the recording's own callback, which does not.
+    once = derive_event_id(recording, "voicemail.left", "", datetime(1970, 1, 1, tzinfo=UTC))
+    own = {"event_id": once, "direction": Direction.INBOUND, "author": Author.CUSTOMER, "talk_s": length}
+    if not given.has("Timestamp", "RecordingStartTime"):
+        return call.event("voicemail.left", options.observed_at, options, more={"time_from": "observed_at"}, **own)
+    return _told(given, call, "voicemail.left", options, **own)
 
 
-def _twilio_call(given: Fields, call_id: str, options: Options) -> tuple[Call, bool]:
+def _queue(given: Fields, call: Call, options: Options) -> Event:
+    result = given.text("QueueResult")
+    event_type = {None: "call.queued", "hangup": "call.abandoned"}.get(result, "unknown")
+    return _told(given, call, event_type, options, wait_s=given.whole("QueueTime"), disposition=result)
+
+
+def _told(given: Fields, call: Call, event_type: str, options: Options, **own: Any) -> Event:
+    """One event that a callback without a status tells; it need not say when."""
+    at = given.time("Timestamp", "RecordingStartTime", options=options)
+    if at is not None and not given.has("Timestamp"):
+        at = later(at, given.whole("RecordingDuration"))
+    tells = [given.text(name) or "" for name in (_OTHER, *_TELLS_APART)]
+    own.setdefault("discriminator", " ".join(filter(None, tells)) or None)
+    return call.event(event_type, at, options, more=attributes(twilio_event=given.value(_OTHER)), **own)
+
+
+def _twilio_call(given: Fields, options: Options) -> tuple[Call, bool]:
     """The call, and whether it is the leg to a colleague of a call that a customer made."""
-    direction = given.required("Direction").lower()
-    if direction != "inbound" and not direction.startswith("outbound"):
+    call_id = given.required("CallSid", "ConferenceSid")
+    said = (given.text("Direction") or "").lower()
+    if said not in _DIRECTIONS and (said or given.has("CallStatus")):
         raise InvalidEvent("Direction: neither inbound nor outbound")
+    direction = _DIRECTIONS.get(said, Direction.REPORT)
     caller, called = _number(given, "From", "Caller"), _number(given, "To", "Called")
-    inbound, agent, agent_leg = direction == "inbound", None, False
-    if inbound and caller.startswith("client:"):
-        inbound, agent = False, caller.removeprefix("client:")
-    elif not inbound and given.has("ParentCallSid") and is_ours(called, options):
-        inbound, agent_leg, agent = True, True, called.removeprefix("client:")
-    customer, our_side = (caller, called) if inbound else (called, caller)
+    agent, agent_leg = None, False
+    if direction is Direction.INBOUND and caller.startswith("client:"):
+        direction, agent = Direction.OUTBOUND, caller.removeprefix("client:")
+    elif direction is Direction.OUTBOUND and given.has("ParentCallSid") and is_ours(called, options):
+        direction, agent_leg, agent = Direction.INBOUND, True, called.removeprefix("client:")
+    customer, our_side = (called, caller) if direction is Direction.OUTBOUND else (caller, called)
     machine = _answered_by(given)
-    named = attributes(((_snake(name), given.value(name)) for name in _TWILIO_ATTRIBUTES), our_number=our_side)
+    named = attributes(((_snake(name), given.value(name)) for name in _ATTRIBUTES), our_number=our_side)
     call = Call(
         vendor=VENDOR,
         reference=call_id,
-        direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
+        direction=direction,
         points=customer_points(None, customer, call_id, options),
         common={
             "conversation_ref": f"twilio/{given.ref('ParentCallSid') or call_id}",
@@ -136,8 +206,7 @@ def _number(given: Fields, *names: str) -> str:
     found = given.value(*names)
     if isinstance(found, str) and found[:1] == " " and found.strip().isdecimal():
         return "+" + found.strip()
-    text = given.ref(*names) or ""
-    return text.removeprefix("sip:").partition("@")[0] if text.startswith("sip:") else text
+    return dialled(given.ref(*names)) or ""
 
 
 def _answered_by(given: Fields) -> AnsweredBy | None:
@@ -152,26 +221,24 @@ def _snake(name: str) -> str:
 
 
 def is_twilio(head: bytes) -> bool:
-    """Whether a file begins with a status callback."""
-    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
-    if line[:1] == b"{":
-        sample = json_sample(head)[:1]
-        return any(
-            {"CallSid", "CallStatus"} <= set(one) or str(one.get("type")).startswith(_TWILIO_EVENT) for one in sample
-        )
-    return b"CallSid=" in line and b"CallStatus=" in line
+    """Whether a file begins with a callback of Twilio Voice."""
+    first = callback_sample(head)
+    if str(first.get("type")).startswith(_VOICE):
+        return True
+    # TaskRouter's callbacks name their workspace, and no call beside it.
+    return bool({"CallSid", "ConferenceSid"} & set(first) and _TELLING & set(first)) and "WorkspaceSid" not in first
 
 
 FORMAT = Format(
     name="twilio",
     channel="phone",
-    title="Twilio Voice status callbacks, form-encoded or JSON, one a line",
+    title="Twilio Voice callbacks, form-encoded or JSON, one a line",
     example="""\
 CallSid=CA00000000000000000000000000000001&AccountSid=AC00000000000000000000000000000001&From=%2B46700000001\
 &To=%2B46855501000&Direction=inbound&CallStatus=completed&CallDuration=184\
 &Timestamp=Mon%2C%2002%20Mar%202026%2009%3A20%3A11%20%2B0000&SequenceNumber=3
 """,
     recognises=is_twilio,
-    payloads=twilio_payloads,
+    payloads=callback_payloads,
     events=twilio_events,
 )

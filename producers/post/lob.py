@@ -1,4 +1,8 @@
-"""Lob's events: what becomes of a letter, postcard, self mailer or check that was sent through it."""
+"""Lob's events: what becomes of a letter, postcard, self mailer or check that was sent through it.
+
+Event types: lob/lob-openapi `resources/events/attributes/*_types.yml`, and Lob's page on events; the event itself:
+`resources/events/models/events.yml`; tracking: `shared/resources/tracking_events/`.
+"""
 
 import re
 from collections.abc import Iterator
@@ -22,12 +26,10 @@ from schemas.models import Author, DeliveryBasis, Direction, Event, Purpose
 VENDOR = "lob"
 
 _MAIL = frozenset({"letter", "postcard", "self_mailer", "check"})
-# Made, paid for or seen as an e-mail preview: nothing happened to the item. And Lob tells of more than mail.
-_NO_EVENTS = frozenset({"rendered_thumbnails", "billed"})
 _NOT_MAIL = frozenset({"address", "bank_account"})
-_LOB_STEPS = {
+# Rendered, billed, seen as an e-mail preview (informed_delivery): nothing happened to the item, so they are unknown.
+_STEPS = {
     "created": "item.created",
-    "rendered_pdf": "item.created",
     "mailed": "item.posted",
     "in_transit": "item.in_transit",
     "in_local_area": "item.in_transit",
@@ -44,12 +46,14 @@ _LOB_STEPS = {
     "rejected": "message.failed",
     "deleted": "message.failed",
 }
-_LOB_ISSUES = {
+_ISSUES = {
     "package_lost": "item.lost",
     "package_disposed": "item.lost",
     "delivery_attempted": "item.delivery_attempted",
     "notice_left": "item.delivery_attempted",
     "location_inaccessible": "item.delivery_attempted",
+    "returned_to_sender": "item.returned",
+    "package_forwarded": "item.rerouted",
 }
 _DIRECTIONS = {
     "item.created": Direction.OUTBOUND,
@@ -60,68 +64,95 @@ _DIRECTIONS = {
 
 _READ_METADATA = frozenset({"customer_ref", "content_type", "invoice", "order", "case"})
 _USE_TYPES = {"marketing": Purpose.MARKETING, "operational": Purpose.TRANSACTIONAL}
+_BODY = (
+    "carrier",
+    "mail_type",
+    "campaign_id",
+    "expected_delivery_date",
+    "send_date",
+    "tracking_number",
+    "extra_service",
+)
 
 
 def lob_events(content: Any, options: Options) -> Iterator[Event]:
-    """The event of one Lob event object, or none for what is no step in the life of an item.
+    """The event of one of Lob's events; what is no step of an item's way is `unknown`.
 
-    It happened when the newest tracking event of the same name did, or else when Lob made the event. A return
-    envelope that arrives is the customer's reply. https://docs.lob.com/#tag/Events
+    A step happened when its newest tracking event of that name did. Only certified mail is scanned at the door. The
+    return envelope of a letter answers it when it is delivered to us. The customer and the content type are read
+    from the metadata `customer_ref` and `content_type`.
     """
     given = Fields.of(content)
-    kind = given.required("event_type.id", "event_type")
+    kind = given.required("event_type.id", "event_type").lower()
     resource, *steps = kind.split(".")
-    if resource in _NOT_MAIL:
-        return
-    step = steps[-1] if steps else ""
-    enveloped, previewed = "return_envelope" in steps, "informed_delivery" in steps
-    if resource not in _MAIL or not (step in _LOB_STEPS or step in _NO_EVENTS or previewed):
-        raise InvalidEvent("event_type.id: not a known event of a letter, postcard, self mailer or check")
-    if step in _NO_EVENTS or previewed or (enveloped and step != "delivered"):
-        return
+    if resource not in _MAIL | _NOT_MAIL or not steps:
+        raise InvalidEvent("event_type.id: not an event of a letter, postcard, self mailer, check or address")
+    event_type = _type_of(resource, steps)
     body = given.within("body")
-    tracked = _newest_tracking(body, step, options)
+    tracked = _newest_tracking(body, steps[-1], options)
     details = Fields({}) if tracked is None else tracked.within("details")
+    if event_type != "unknown" and steps[-1] == "issue":
+        event_type = _ISSUES.get(details.text("event") or "", event_type)
     at = None if tracked is None else tracked.time("time", "date_created", options=options)
-    event_type = "reply.received" if enveloped else _LOB_STEPS[step]
-    if step == "issue":
-        event_type = _LOB_ISSUES.get(details.text("event") or "", event_type)
     piece = body.ref("id") or given.required("reference_id")
     about = body.within("metadata")
-    basis = DeliveryBasis.SCAN if "certified" in steps else DeliveryBasis.LOGICAL
     content_type = content_type_of(about.texts("content_type"))
+    envelope = "return_envelope" in steps
+    reply = event_type == "reply.received"
     yield event_of(
         "post",
         options,
         vendor=VENDOR,
         type=event_type,
         reference=piece,
-        discriminator=".".join(steps),
+        discriminator=".".join(steps) if resource in _MAIL else kind,
         occurred_at=at or given.required_time("date_created", options=options),
         contact_points=item_points(
-            about.ref("customer_ref"), _lob_address(body.within("to")), f"piece:{piece}", options
+            about.ref("customer_ref"),
+            _lob_address(body.within("to")) if resource in _MAIL else None,
+            f"piece:{piece}",
+            options,
         ),
         source_event_id=given.ref("id"),
         direction=_DIRECTIONS.get(event_type, Direction.REPORT),
         conversation_ref=piece,
-        message_ref=piece,
+        message_ref=f"{piece}/return_envelope" if reply else piece,
+        answers_ref=piece if reply else None,
         case_refs=case_refs(about),
         content_type=content_type,
         purpose=_USE_TYPES.get((body.text("use_type") or "").lower(), purpose_of(content_type)),
         author=Author.CUSTOMER if event_type in {"item.viewed", "reply.received"} else None,
         summary=body.text("description"),
         piece=piece,
-        document_class="return_envelope" if enveloped else resource,
-        delivery_basis=basis if event_type == "item.delivered" else None,
-        return_reason=details.text("event", "description") if event_type == "item.returned" else None,
+        document_class="return_envelope" if envelope else resource,
+        delivery_basis=_basis(steps) if event_type == "item.delivered" else None,
+        return_reason=_reason(details) if event_type == "item.returned" else None,
         attributes=attributes(
-            {name: body.value(name) for name in ("carrier", "mail_type", "campaign_id", "expected_delivery_date")},
+            {name: body.value(name) for name in _BODY},
             {name: value for name, value in about.content.items() if name not in _READ_METADATA},
             lob_event=kind,
             location=None if tracked is None else tracked.value("location"),
             detail=details.value("event"),
+            notes=details.value("notes"),
+            action_required=details.value("action_required"),
         ),
     )
+
+
+def _type_of(resource: str, steps: list[str]) -> str:
+    if resource not in _MAIL or "informed_delivery" in steps:
+        return "unknown"
+    if "return_envelope" in steps:
+        return "reply.received" if steps[-1] == "delivered" else "unknown"
+    return _STEPS.get(steps[-1], "unknown")
+
+
+def _basis(steps: list[str]) -> DeliveryBasis:
+    return DeliveryBasis.SCAN if "certified" in steps else DeliveryBasis.LOGICAL
+
+
+def _reason(details: Fields) -> str | None:
+    return details.text("event", "description")
 
 
 def _newest_tracking(body: Fields, step: str, options: Options) -> Fields | None:
@@ -133,7 +164,7 @@ def _newest_tracking(body: Fields, step: str, options: Options) -> Fields | None
         if _letters(event.text("name") or "") == wanted
         and (at := event.time("time", "date_created", options=options)) is not None
     ]
-    return max(same)[2] if same else None
+    return max(same, key=lambda found: found[:2])[2] if same else None
 
 
 def _letters(name: str) -> str:

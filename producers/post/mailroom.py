@@ -5,21 +5,46 @@ from collections.abc import Iterator
 from typing import Any
 
 from producers.format import Format, Options
-from producers.post.addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
-from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, source
+from producers.post.addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, address_of, item_points, row_address
+from producers.post.codes import is_codes
+from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, point, source
 from producers.tables import Columns, header_of, moment, table_payloads
 from schemas.errors import InvalidEvent
-from schemas.models import Author, Channel, Direction, Event, StatementKind
+from schemas.models import (
+    Assurance,
+    Author,
+    Channel,
+    ContactPoint,
+    ContentType,
+    Direction,
+    Event,
+    Kind,
+    Purpose,
+    Role,
+    StatementKind,
+)
 
 VENDOR = "mailroom"
 
 _DOCUMENTS = {
     "letter": "reply.received",
     "form": "reply.received",
+    "card": "reply.received",
+    "postcard": "reply.received",
     "return_envelope": "reply.received",
+    "reply_card": "reply.received",
+    "cancellation": "reply.received",
+    "objection": "reply.received",
     "change_of_address": "address.changed",
     "payment": "invoice.paid",
+    "returned_mail": "item.returned",
+    "returned_letter": "item.returned",
+    "undeliverable": "item.returned",
+    "visit": "visit.recorded",
 }
+# The customer wants no more of it: of what the register names, else of all that is marketing.
+_REFUSALS = frozenset({"cancellation", "objection"})
+_MARKETING = (ContentType.NEWS, ContentType.OFFERS)
 MAILROOM_COLUMNS = Columns(
     scan="scan id, document id, batch id",
     time="received at, received, date received, scan time, scanned at",
@@ -28,6 +53,11 @@ MAILROOM_COLUMNS = Columns(
     document_class="document type, class, category, document",
     pages="page count, number of pages",
     statement="preference, choice",
+    return_reason="reason for return, undeliverable reason, reason",
+    new_street="new street address, new address line 1, new address",
+    new_city="new town",
+    new_postal_code="new zip, new zip code, new postcode",
+    new_country="new country code",
     summary="subject, note, notes",
     agent="handled by, clerk, operator",
     **ABOUT_COLUMNS,
@@ -57,10 +87,12 @@ _FILLERS = frozenset({"of", "from", "by", "on", "for", "the", "all", "to", "ever
 
 
 def mailroom_events(content: Any, options: Options) -> Iterator[Event]:
-    """The event of one document that came in, and `preference.stated` when it states a choice.
+    """The event of one document that came in, and `preference.stated` for every choice that it states.
 
     A customer's own number is what the mailroom found (asserted), the sender's address what the letter says
-    (claimed). A payment's reference is an invoice number; any other is the item that the document answers.
+    (claimed). A payment's reference is its invoice; that of mail which came back is the item itself; any other is
+    the item that the document answers. A new address goes before the old one, which is only mentioned. A class of
+    document that is none of these is `unknown`.
     """
     row = MAILROOM_COLUMNS.read(content, options)
     fields = row.fields
@@ -69,36 +101,74 @@ def mailroom_events(content: Any, options: Options) -> Iterator[Event]:
     if at is None:
         raise InvalidEvent("time: missing")
     document = re.sub(r"[\W_]+", "_", fields.required("document_class").lower()).strip("_")
-    if document not in _DOCUMENTS:
-        raise InvalidEvent(f"document_class: not one of {', '.join(_DOCUMENTS)}")
+    event_type = _DOCUMENTS.get(document, "unknown")
     reference = fields.ref("reference")
-    payment = document == "payment"
+    payment, returned = event_type == "invoice.paid", event_type == "item.returned"
     paid = {"invoice": reference} if payment and not fields.has("invoice") else {}
-    said = fields.text("statement")
-    statement = None if said is None else _statement(said, options)
-    answers = None if payment else reference
-    address = row_address(fields) or fields.text("sender")
+    content_type = content_type_of(fields.texts("content_type"))
+    statements = _statements(fields, document, content_type, options)
+    answers = None if payment or returned else reference
     common: dict[str, Any] = {
         "reference": scan,
         "system": source(VENDOR, options),
         "occurred_at": at,
-        "contact_points": item_points(fields.ref("customer"), address, f"scan:{scan}", options, claimed=True),
+        "contact_points": _points(fields, event_type, scan, options),
         "source_event_id": scan,
-        "direction": Direction.INBOUND,
-        "conversation_ref": answers or scan,
-        "message_ref": scan,
+        "direction": Direction.REPORT if returned else Direction.INBOUND,
+        "conversation_ref": answers or (reference if returned else None) or scan,
+        "message_ref": (reference if payment or returned else None) or scan,
         "answers_ref": answers,
         "case_refs": case_refs(Fields(paid), fields),
-        "content_type": content_type_of(fields.texts("content_type")),
-        "author": Author.CUSTOMER,
+        "content_type": ContentType.INVOICES if payment else content_type,
+        "purpose": Purpose.TRANSACTIONAL if payment else None,
+        "topic": document if document in _REFUSALS else None,
+        "author": None if returned else Author.CUSTOMER,
         "agent": fields.ref("agent"),
         "summary": fields.text("summary"),
+        "piece": reference if returned else None,
         "document_class": document,
-        "attributes": attributes(row.rest, pages=fields.value("pages")),
+        "return_reason": fields.text("return_reason") if returned else None,
+        "attributes": attributes(row.rest, pages=fields.value("pages"), scan=scan if payment or returned else None),
     }
-    yield event_of("post", options, vendor=VENDOR, type=_DOCUMENTS[document], **common)
-    if statement is not None:
-        yield event_of("post", options, vendor=VENDOR, type="preference.stated", statement=statement, **common)
+    yield event_of("post", options, vendor=VENDOR, type=event_type, **common)
+    for statement in statements:
+        # Of several, each of its own content type.
+        apart = str(statement["content_type"]) if len(statements) > 1 else None
+        own = {**common, "statement": statement, "discriminator": apart}
+        yield event_of("post", options, vendor=VENDOR, type="preference.stated", **own)
+
+
+def _points(fields: Fields, event_type: str, scan: str, options: Options) -> tuple[ContactPoint, ...]:
+    account = fields.ref("customer")
+    given = row_address(fields)
+    new = address_of(
+        fields.text("new_street"),
+        fields.text("new_city"),
+        None,
+        fields.text("new_postal_code"),
+        fields.text("new_country") or fields.text("country"),
+    )
+    if event_type != "address.changed" or new is None:
+        # What came back names whom we wrote to, not what a customer says.
+        claimed = event_type != "item.returned"
+        return item_points(account, given or fields.text("sender"), f"scan:{scan}", options, claimed=claimed)
+    old = given or fields.text("sender")
+    points = item_points(account, new, f"scan:{scan}", options, claimed=True)
+    if old is None:
+        return points
+    return (*points, point(Kind.POSTAL, old, options, assurance=Assurance.CLAIMED, role=Role.MENTIONED))
+
+
+def _statements(
+    fields: Fields, document: str, content_type: ContentType | None, options: Options
+) -> list[dict[str, Any]]:
+    said = fields.text("statement")
+    if said is not None:
+        return [_statement(said, options)]
+    if document not in _REFUSALS:
+        return []
+    refused = _MARKETING if content_type is None else (content_type,)
+    return [{"kind": StatementKind.OPT_OUT, "content_type": one} for one in refused]
 
 
 def _statement(said: str, options: Options) -> dict[str, Any]:
@@ -123,7 +193,7 @@ def _statement(said: str, options: Options) -> dict[str, Any]:
 
 def is_mailroom(head: bytes) -> bool:
     """Whether a file has columns for a scan, its time and the class of the document."""
-    return MAILROOM_COLUMNS.has(header_of(head), "scan", "time", "document_class")
+    return MAILROOM_COLUMNS.has(header_of(head), "scan", "time", "document_class") and not is_codes(head)
 
 
 FORMAT = Format(

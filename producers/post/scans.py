@@ -1,4 +1,7 @@
-"""Scans of items by carriers, with the event codes of the Universal Postal Union."""
+"""Scans of items by carriers, with the event codes of the Universal Postal Union.
+
+The codes are those of EMSEVT V3 (UPU standard M40), the numbers those of standard S10. The columns are our own.
+"""
 
 import re
 from collections.abc import Iterator
@@ -6,14 +9,16 @@ from typing import Any
 
 from producers.format import Format, Options
 from producers.post.addresses import ABOUT_COLUMNS, ADDRESS_COLUMNS, item_points, row_address
-from producers.reading import attributes, case_refs, content_type_of, event_of, purpose_of, source
+from producers.post.codes import is_codes
+from producers.reading import Fields, attributes, case_refs, content_type_of, event_of, purpose_of, source
 from producers.tables import Columns, header_of, moment, table_payloads
 from schemas.errors import InvalidEvent
 from schemas.models import DeliveryBasis, Direction, Event
 
 VENDOR = "scans"
 
-# EMSEVT V3 (UPU standard M40): EM* are its first events, EX* on the way out, ED* at the destination.
+# EMSEVT V3 (UPU standard M40): EM* are its first events, EX* on the way out, ED* at the destination. EXX and EDX
+# (cancelled, terminated) say nothing of where the item is, and are unknown as every other code.
 _IN_TRANSIT = "EMB EMC EMD EME EMF EMG EMJ EMK EXA EXB EXC EXD EDA EDB EDC EDD EDE EDF EDG EDH"
 _SCANS = {
     **dict.fromkeys(_IN_TRANSIT.split(), "item.in_transit"),
@@ -21,6 +26,12 @@ _SCANS = {
     "EMH": "item.delivery_attempted",
     "EMI": "item.delivered",
 }
+# What a scan says besides in words, of an action, a reason or a status; codes in their place are kept as they are.
+_WORDS = (
+    (re.compile(r"\breturn(ed|ing|s)?\b|\bretour\b|\bback to sender\b|\brts\b"), "item.returned"),
+    (re.compile(r"\b(forward(ed|ing)?|redirect(ed)?|re-?rout(e|ed|ing))\b"), "item.rerouted"),
+    (re.compile(r"\b(lost|destroyed|disposed|abandoned)\b"), "item.lost"),
+)
 _S10 = re.compile(r"[A-Z]{2}(\d{8})(\d)[A-Z]{2}", re.ASCII)
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 
@@ -29,8 +40,8 @@ SCAN_COLUMNS = Columns(
     code="event code, scan code, event type",
     time="event time, event date, scanned at, scan time, timestamp, date time, date",
     office="event office, facility, location",
-    reason="reason code, non delivery reason",
-    action="action code",
+    reason="reason code, non delivery reason, non delivery reason code",
+    action="action code, action taken, non delivery action",
     returned="return, is returned, returned to sender",
     return_reason="reason for return",
     **ABOUT_COLUMNS,
@@ -39,7 +50,9 @@ SCAN_COLUMNS = Columns(
 
 
 def scan_events(content: Any, options: Options) -> Iterator[Event]:
-    """The event of one scan of an item by a carrier; `returned` or a reason for it make any scan a return."""
+    """The event of one scan of an item by a carrier; a code that is none of an item's way is `unknown`.
+
+    `returned`, a reason for it, or an action that says so in words make any scan a return."""
     row = SCAN_COLUMNS.read(content, options)
     fields = row.fields
     piece = re.sub(r"\s+", "", fields.required("item")).upper()
@@ -47,13 +60,11 @@ def scan_events(content: Any, options: Options) -> Iterator[Event]:
     if global_id is not None and _s10_check_digit(global_id[1]) != int(global_id[2]):
         raise InvalidEvent("item: the check digit of the S10 number is wrong")
     code = fields.required("code").upper()
-    if code not in _SCANS:
-        raise InvalidEvent("code: not a UPU event code of an item's way; EMA to EMK, EXA to EXD, EDA to EDH are read")
     at = moment(fields, "time", options)
     if at is None:
         raise InvalidEvent("time: missing")
-    returned = bool(fields.flag("returned")) or fields.has("return_reason")
-    event_type = "item.returned" if returned else _SCANS[code]
+    event_type = _type_of(fields, code)
+    returned = event_type == "item.returned"
     content_type = content_type_of(fields.texts("content_type"))
     yield event_of(
         "post",
@@ -80,6 +91,15 @@ def scan_events(content: Any, options: Options) -> Iterator[Event]:
     )
 
 
+def _type_of(fields: Fields, code: str) -> str:
+    """What the scan is: a return as its own column says, else what its action says in words, else its code."""
+    if fields.flag("returned") or fields.has("return_reason"):
+        return "item.returned"
+    said = (fields.text("action") or "").lower()
+    worded = next((event_type for pattern, event_type in _WORDS if pattern.search(said)), None)
+    return worded or _SCANS.get(code, "unknown")
+
+
 def _s10_check_digit(digits: str) -> int:
     """UPU standard S10: weighted sum modulo 11, where 10 is written 0 and 11 is written 5."""
     remainder = 11 - sum(weight * int(digit) for weight, digit in zip(_S10_WEIGHTS, digits, strict=True)) % 11
@@ -87,8 +107,8 @@ def _s10_check_digit(digits: str) -> int:
 
 
 def is_scans(head: bytes) -> bool:
-    """Whether a file has columns for an item, an event code and its time."""
-    return SCAN_COLUMNS.has(header_of(head), "item", "code", "time")
+    """Whether a file has columns for an item, an event code and its time, and is no log of personal codes."""
+    return SCAN_COLUMNS.has(header_of(head), "item", "code", "time") and not is_codes(head)
 
 
 FORMAT = Format(

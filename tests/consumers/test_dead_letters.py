@@ -67,7 +67,9 @@ def test_parked_whole_and_alone(folder, preparer, name):
     # Ids, names of fields and positions only: nothing that the record itself says.
     assert events[6].primary.value not in letter["error_message"]
     assert (letter["schema_id"] is not None) == (letter["stage"] != "frame" and "GUID" not in name)
-    assert datetime.now(UTC) >= letter["first_seen"]
+    assert datetime.now(UTC) >= letter["first_seen"] == letter["last_attempt"]
+    assert (letter["state"], letter["attempts"]) == ("parked", 1)
+    assert (letter["projection"], letter["layout"]) == ("views", folder._store.layout)
 
 
 def test_a_batch_of_nothing_but_poison(folder, preparer):

@@ -5,160 +5,92 @@ the end. Batches are small and compaction frequent, so that kills fall into ever
 """
 
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from log.open import open_log
-from projections.store import Store, open_readonly
-from schemas.models import Event
-from tests.consumers.publishing import publish
-from tests.projections.test_against_oracle import assert_equal
-from tests.strategies import random_log
-from tests.villages import repeated
+from projections.store import open_readonly
+from tests.faults.checks import Truth, assert_whole, look
+from tests.faults.homes import Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = pytest.mark.timeout(7200)
 
-_BATCH, _COMPACT_AFTER = 250, 2500
-_MORE = 5000
+_MORE, _LEAST = 400, 300
 
 
 @dataclass(kw_only=True)
-class Victim:
-    """A projector that is killed: its log, its store, and what was found after each kill."""
+class Killer:
+    """What was found after each kill of a projector."""
 
-    url: str
-    store: Path
-    kills: int = 0
+    home: Home
+    dice: random.Random
     folding: int = 0
     """Kills after which more was folded than after the one before."""
     compacting: int = 0
     """Kills after which a compaction was half done."""
     read: list[int] = field(default_factory=lambda: [0])
 
-    def start(self) -> subprocess.Popen[str]:
-        options = {
-            "--log": self.url,
-            "--store": self.store,
-            "--data-dir": self.store.parent,
-            "--batch-size": _BATCH,
-            "--compact-after": _COMPACT_AFTER,
-        }
-        words = [str(word) for option in options.items() for word in option]
-        return subprocess.Popen(
-            [sys.executable, "-c", "from touchlog.cli import main; main()", "project", "--until-caught-up", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run_and_kill(self, seconds: float, *, early: bool) -> bool:
-        """Start it and kill it some seconds later, or later than its first work of this run; False if it had ended."""
-        process = self.start()
-        if not early:
-            self._wait_for_work(process)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-        ended = process.poll()
-        process.kill()
-        said, _ = process.communicate()
-        assert ended in (None, 0), said
-        if ended is None:
-            assert process.returncode == -signal.SIGKILL
-            self.kills += 1
-            self._look()
-        return ended is None
-
-    def run_to_the_end(self) -> None:
-        process = self.start()
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said
-        assert "caught up" in said
-
-    def _wait_for_work(self, process: subprocess.Popen[str]) -> None:
-        before = self._written()
-        while process.poll() is None and self._written() == before:
+    def kill_after_work(self, longest: float) -> bool:
+        """Kill it some time after its first commit of this run; False if it had ended."""
+        command = self.home.project()
+        before = self.home.wal_size()
+        deadline = time.monotonic() + 60
+        while command.running and self.home.wal_size() == before and time.monotonic() < deadline:
             time.sleep(0.005)
+        return self._kill(command, self.dice.uniform(0, longest))
 
-    def _written(self) -> int:
-        wal = self.store.with_name(self.store.name + ".wal")
-        return wal.stat().st_size if wal.exists() else 0
+    def kill_early(self) -> bool:
+        """Kill it while it starts."""
+        return self._kill(self.home.project(fresh=True), self.dice.uniform(0.1, 1.0))
 
-    def _look(self) -> None:
-        """What a kill leaves is whole: rows, counts and offsets of the same batches."""
-        if not self.store.exists():
-            return
-        with open_readonly(self.store) as con:
-            tables = [name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-            if "batches" not in tables:
-                return
-            (read, applied) = con.execute(
-                "SELECT coalesce(sum(read), 0), coalesce(sum(applied), 0) FROM store.batches"
-            ).fetchone()
-            assert con.execute("SELECT count(*) FROM store.rows").fetchone() == (applied,)
-            assert con.execute("SELECT coalesce(sum(next_offset), 0) FROM touchlog.lag").fetchone() == (read,)
+    def _kill(self, command, seconds):
+        with suppress(AssertionError):
+            until = time.monotonic() + seconds
+            while command.running and time.monotonic() < until:
+                time.sleep(0.002)
+        if command.kill():
+            self._look()
+            return True
+        assert command.wait() == 0, command.said
+        return False
+
+    def _look(self):
+        read = look(self.home.store)
         self.folding += read > self.read[-1]
-        self.read.append(int(read))
-        self.compacting += sum("events_tail" in name for name in tables) > 1
+        self.read.append(read)
+        if not self.home.store.exists() or not self.home.store.stat().st_size:
+            return
+        with open_readonly(self.home.store) as con:
+            names = [name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        self.compacting += sum("events_tail" in name for name in names) > 1
 
 
-def kill_and_compare(
-    victim: Victim, events: Sequence[Event], repeats: Sequence[Event], dice: random.Random, kills: int, longest: float
-) -> None:
-    """Publish, kill so often, run to the end, and hold the views against the oracle's.
+@pytest.mark.form(ci="kafka")
+def test_killed_at_random_moments(home, row, dice, times):
+    """Two kills before anything is committed, then kills after work, and bursts of them while it starts."""
+    row.fault = "kill -9 at random moments"
+    home.batch, home.compact_after = 50, 400
+    kills = times(ci=6, short=16, long=220)
+    truth = Truth(dice=dice)
+    killer = Killer(home=home, dice=dice)
+    with home.open() as log:
+        truth.grow(log, 1500, near=200, far=0, poison=10)
+    while row.runs < kills or (row.runs < 3 * kills and not (killer.folding and killer.compacting)):
+        left = truth.records - killer.read[-1]
+        if left < _LEAST:
+            # It was faster than its killer: more work, most of it of events that it knows.
+            with home.open() as log:
+                truth.grow(log, 10, near=0, far=_MORE, poison=2)
+        burst = 2 if row.runs == 0 else dice.choice((0, 0, 0, 0, 1, 3))
+        for _ in range(burst):
+            row.runs += killer.kill_early()
+        row.runs += killer.kill_after_work(longest=0.8)
+    home.project_to_the_end()
 
-    `longest` is how many seconds a projector lives at most after its first write.
-    """
-    arriving = [*events, *repeats]
-    dice.shuffle(arriving)
-    with open_log(victim.url) as log:
-        records = publish(log, arriving, partitions=4)
-
-    while victim.kills < kills or (victim.kills < 3 * kills and not (victim.folding and victim.compacting)):
-        # The first two before anything is committed; then one in five while it starts.
-        early = victim.kills < 2 or dice.random() < 0.2
-        if not victim.run_and_kill(dice.uniform(0, 0.4 if early else longest), early=early):
-            # It was faster than its killer: more work, of events that it knows.
-            with open_log(victim.url) as log:
-                records += publish(log, dice.sample(arriving, _MORE))
-    victim.run_to_the_end()
-
-    print(
-        f"{victim.kills} kills: {victim.folding} after new batches, {victim.compacting} within a compaction;"
-        f" records folded by then: {victim.read[1:]}"
-    )
-    assert victim.folding
-    assert victim.compacting
-    with Store.open(victim.store) as store:
-        counted = store.con.execute(
-            "SELECT sum(read), sum(applied), sum(duplicates), sum(parked) FROM touchlog.batches"
-        )
-        assert counted.fetchone() == (records, len(events), records - len(events), 0)
-        assert_equal(store, events)
-
-
-def _repeats(events: Sequence[Event], count: int) -> list[Event]:
-    dice = random.Random(count)
-    return [repeated(event) for event in dice.choices(events, k=count)]
-
-
-def test_kills_on_the_embedded_log(tmp_path, dice, kills):
-    events = random_log(91, 16_000)
-    victim = Victim(url=f"embedded:{tmp_path / 'log.sqlite'}", store=tmp_path / "views.duckdb")
-    kill_and_compare(victim, events, _repeats(events, 4_000), dice, kills or 10, longest=1.5)
-
-
-@pytest.mark.kafka
-@pytest.mark.broker
-def test_kills_on_kafka(tmp_path, real_kafka, unique, dice, kills):
-    events = random_log(92, 65_000)
-    url = f"kafka://{real_kafka.bootstrap}?prefix={unique('kill')}."
-    victim = Victim(url=url, store=tmp_path / "views.duckdb")
-    kill_and_compare(victim, events, _repeats(events, 35_000), dice, kills or 20, longest=3.0)
+    print(f"{row.runs} kills: {killer.folding} after new batches, {killer.compacting} within a compaction")
+    row.fault += f" ({killer.folding} after new batches, {killer.compacting} within a compaction)"
+    assert killer.folding
+    assert killer.compacting or kills < 10
+    assert_whole(home, truth)

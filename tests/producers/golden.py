@@ -57,7 +57,7 @@ def outcome(path: Path, options: Options = OPTIONS) -> list[dict[str, Any]]:
 
 def told(event: Event) -> dict[str, Any]:
     """An event as JSON, without observed_at and what was left at its default."""
-    fields = event.model_dump(mode="json", exclude_defaults=True, exclude={"observed_at"})
+    fields = {"channel": event.channel, **event.model_dump(mode="json", exclude_defaults=True, exclude={"observed_at"})}
     for point in fields["contact_points"]:
         point.setdefault("assurance", "asserted")
     return fields

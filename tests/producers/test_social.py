@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from producers.social.conversations import conversation_events, conversation_messages, conversation_payloads
-from producers.social.instagram import instagram_events, instagram_payloads, webhook_items
+from producers.social.conversations import conversation_events, conversation_messages
+from producers.social.instagram import instagram_events, webhook_items
 from schemas.errors import InvalidEvent
 from schemas.models import Author, Direction, SocialEvent
-from tests.producers.golden import OBSERVED_AT, OPTIONS, SAMPLES, events_of, expected, outcome, samples
+from tests.producers.golden import OBSERVED_AT, OPTIONS, SAMPLES, events_of, expected, format_of, outcome, samples
 from tests.producers.mutations import mutated
 from tests.producers.wire import check_outcome, read_back
 
@@ -99,7 +99,7 @@ def test_an_end_before_the_beginning_is_refused(duration: Any) -> None:
 @pytest.mark.parametrize("path", [*samples("social"), REAL], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_part_that_was_kept_can_be_read_again(path: Path) -> None:
     """What the rejects file keeps is a payload of the same format, with the same events and errors."""
-    cut = conversation_payloads if path.parent.name == "conversations" else instagram_payloads
+    cut = format_of(path).payloads
     with path.open("rb") as stream:
         payloads = list(cut(stream, OPTIONS))
     for payload in payloads:
@@ -183,3 +183,112 @@ def test_no_broken_conversation_raises_anything_else(line: object) -> None:
     check_outcome(conversation_events, line, OPTIONS)
     for part in conversation_messages(line):
         check_outcome(conversation_events, part, OPTIONS)
+
+
+def in_public(field: str, **value: Any) -> SocialEvent:
+    change = {"field": field, "value": {"created_time": 1772443000, **value}}
+    webhook = {"object": "page", "entry": [{"id": "900", "time": 1772443001, "changes": [change]}]}
+    (event,) = instagram_events(webhook, OPTIONS)
+    assert isinstance(event, SocialEvent)
+    return event
+
+
+THEIRS, OURS = {"from": {"id": "702", "name": "Bo Example"}}, {"from": {"id": "900", "name": "Acme"}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "type_", "direction"),
+    [
+        ("feed", {"item": "comment", "verb": "add", **THEIRS}, "comment.received", Direction.INBOUND),
+        ("feed", {"item": "comment", "verb": "add", **OURS}, "reply.published", Direction.OUTBOUND),
+        ("feed", {"item": "comment", "verb": "edited", **THEIRS}, "message.edited", Direction.INBOUND),
+        ("feed", {"item": "comment", "verb": "remove", **THEIRS}, "message.deleted", Direction.INBOUND),
+        ("feed", {"item": "comment", "verb": "hide", **THEIRS}, "unknown", Direction.OUTBOUND),
+        ("feed", {"item": "post", "verb": "add", **THEIRS}, "post.mentioned", Direction.INBOUND),
+        ("feed", {"item": "status", "verb": "add", **OURS}, "unknown", Direction.OUTBOUND),
+        ("feed", {"item": "reaction", "verb": "add", **THEIRS}, "reaction.added", Direction.INBOUND),
+        ("feed", {"item": "reaction", "verb": "edit", **THEIRS}, "reaction.added", Direction.INBOUND),
+        ("feed", {"item": "reaction", "verb": "remove", **THEIRS}, "reaction.removed", Direction.INBOUND),
+        ("feed", {"item": "reaction", "verb": "add", **OURS}, "unknown", Direction.OUTBOUND),
+        ("feed", {"item": "shopping", "verb": "add", **THEIRS}, "unknown", Direction.INBOUND),
+        ("mention", {"item": "post", "verb": "add", "sender_id": "702"}, "post.mentioned", Direction.INBOUND),
+        ("ratings", {"item": "rating", "verb": "add", "reviewer_id": "702"}, "review.received", Direction.INBOUND),
+    ],
+)
+def test_a_change_of_a_page_says_what_happened(
+    field: str, value: dict[str, Any], type_: str, direction: Direction
+) -> None:
+    event = in_public(field, post_id="900_1", comment_id="1_10", **value)
+    assert (event.type, event.direction, event.public) == (type_, direction, True)
+    assert event.primary.key == ("social:facebook:900:702" if value.get("from") != OURS["from"] else event.primary.key)
+
+
+def test_an_answer_in_public_stands_in_the_thread_of_what_it_answers() -> None:
+    asked = in_public(
+        "feed", item="comment", verb="add", post_id="900_1", parent_id="900_1", comment_id="1_10", **THEIRS
+    )
+    answered = in_public(
+        "feed", item="comment", verb="add", post_id="900_1", parent_id="1_10", comment_id="1_11", **OURS
+    )
+    assert answered.conversation_ref == asked.conversation_ref == "facebook/1_10"
+    assert (answered.answers_ref, asked.parent_ref) == (asked.message_ref, "facebook/900_1")
+    liked = in_public("feed", item="reaction", verb="add", post_id="900_1", comment_id="1_11", **THEIRS)
+    assert liked.message_ref == answered.message_ref
+
+
+def test_liking_the_page_itself_is_following_it() -> None:
+    types = [in_public("feed", item="like", verb=verb, user_id=702).type for verb in ("add", "remove")]
+    assert types == ["follow.started", "follow.stopped"]
+
+
+def test_what_is_not_published_is_not_public() -> None:
+    draft = in_public("feed", item="photo", verb="add", post_id="900_4", published=0, **OURS)
+    assert draft.public is False
+
+
+@pytest.mark.parametrize(
+    ("optin", "stated"),
+    [
+        ({"title": "Things"}, [("opt_in", "news"), ("opt_in", "offers")]),
+        ({"title": "Monthly newsletter"}, [("opt_in", "news")]),
+        ({"notification_messages_status": "STOP_NOTIFICATIONS"}, [("opt_out", "news"), ("opt_out", "offers")]),
+        ({"notification_messages_status": "RESUME_NOTIFICATIONS"}, [("opt_in", "news"), ("opt_in", "offers")]),
+        ({"notification_messages_status": "WAVE"}, []),
+        ({"type": "one_time_notif_req", "title": "Things"}, []),
+    ],
+)
+def test_messages_allowed_or_stopped_are_a_choice_about_this_account(
+    optin: dict[str, Any], stated: list[tuple[str, str]]
+) -> None:
+    events = direct(
+        {"optin": {"type": "notification_messages", "notification_messages_token": "secret", **optin}}, "page"
+    )
+    statements = [event.statement for event in events if event.statement]
+    assert [(one.kind, one.content_type) for one in statements] == stated
+    assert all(one.about == "social:facebook:1789:501" for one in statements)
+    assert {event.type for event in events} == {"preference.stated" if stated else "unknown"}
+    assert "secret" not in "".join(event.model_dump_json() for event in events)
+
+
+def test_each_question_of_a_survey_is_an_answer_and_two_surveys_are_two() -> None:
+    questions = {"q1": {"type": "csat", "payload": "4"}, "q2": {"type": "nps", "payload": 9}}
+    item = {"messaging_feedback": {"feedback_screens": [{"screen_id": 0, "questions": questions}]}}
+    first, later = direct(item), direct({**item, "timestamp": 1772450000123})
+    assert [(event.survey.kind, event.survey.score) for event in first if event.survey] == [("csat", 4), ("nps", 9)]
+    assert len({event.message_ref for event in (*first, *later)}) == 4
+    questions["q1"]["payload"] = "6"
+    with pytest.raises(InvalidEvent, match="not a score of at most 5"):
+        direct(item)
+
+
+def test_a_test_webhook_has_the_item_where_a_change_stands() -> None:
+    item = {"sender": {"id": "501"}, "recipient": {"id": "1789"}, "timestamp": 1772443000123}
+    change = {"field": "messages", "value": {**item, "message": {"mid": "1", "text": "Hi"}}}
+    webhook = {"object": "instagram", "entry": [{"id": "1789", "time": 1, "changes": [change]}]}
+    assert list(instagram_events(webhook, OPTIONS)) == direct({"message": {"mid": "1", "text": "Hi"}})
+
+
+def test_a_reaction_of_ours_is_nobodys_response() -> None:
+    reaction = {"mid": "1", "action": "react", "emoji": "!"}
+    (event,) = direct({"sender": {"id": "1789"}, "recipient": {"id": "501"}, "reaction": reaction})
+    assert (event.type, event.direction, event.author) == ("unknown", Direction.OUTBOUND, None)

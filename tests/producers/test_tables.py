@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.csv_rows import MOST_LINES_OF_A_ROW
+from producers.csv_rows import MOST_LINES_OF_A_ROW, headless_payloads
 from producers.fields import Fields
 from producers.format import Options, Payload
 from producers.tables import Columns, csv_payloads, header_of, moment, seconds, table_payloads
@@ -87,6 +87,23 @@ def test_a_cell_larger_than_any_cell_costs_one_row() -> None:
 
 def test_columns_without_or_with_the_same_name_stay_apart() -> None:
     assert contents(b"a,,a\n1,2,3\n") == [{"a": "1", "column 2": "2", "a 2": "3"}]
+
+
+def test_rows_without_a_header_are_lists_of_cells_and_stand_alone() -> None:
+    data = b'\xef\xbb\xbf"a, ""b""",1\r\n\r\n"x\r\ny",2\r\n"open,3\r\n4,5\r\n'
+    payloads = list(headless_payloads(io.BytesIO(data)))
+    assert [payload.content for payload in payloads] == [['a, "b"', "1"], ["x\r\ny", "2"], None, ["4", "5"]]
+    assert [payload.line for payload in payloads] == [1, 3, 5, 6]
+    assert payloads[2].error == "row: a quote is opened and never closed"
+    for payload in payloads:
+        [again] = headless_payloads(io.BytesIO(payload.raw))
+        assert (again.content, again.error) == (payload.content, payload.error)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "cp1252"])
+def test_rows_without_a_header_are_read_in_every_usual_encoding(encoding: str) -> None:
+    [payload] = headless_payloads(io.BytesIO("Åsa,1\n".encode(encoding)))
+    assert payload.content == ["Åsa", "1"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"a,b\n", b"\xef\xbb\xbf", b"sep=;\n"])

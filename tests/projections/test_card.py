@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import duckdb
 import pytest
 
 from projections.card import Cards
 from tests.folding import fold
 from tests.habits import NOW
 from tests.strategies import random_log
+from touchlog.guard import time_limit
 
 
 def rows(con: Any, sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -70,3 +73,19 @@ def test_cards_equal_the_views(tmp_path: Path, seed: int) -> None:
 def test_nobody_has_a_card_for_an_unknown_contact_point(tmp_path: Path) -> None:
     with fold(tmp_path / "views.duckdb", [random_log(33, 20)]) as store:
         assert Cards().card(store.cursor(), "email:nobody@example.org", NOW) is None
+
+
+def test_the_time_limit_reaches_the_scratch_store(tmp_path: Path) -> None:
+    one = random_log(33, 1)[0]
+    events = [one.model_copy(update={"event_id": UUID(int=number)}) for number in range(20_000)]
+    with fold(tmp_path / "views.duckdb", [events]) as store:
+        con = store.cursor()
+        hasty = Cards(time_limit=time_limit, seconds=0.02)
+        # Nothing limits the reader's own connection here.
+        with pytest.raises(duckdb.InterruptException):
+            hasty.card(con, one.primary.key, NOW)
+        assert Cards(time_limit=time_limit, seconds=60).card(con, one.primary.key, NOW) is not None
+        # The scratch store is as it was.
+        assert hasty.card(con, "email:nobody@example.org", NOW) is None
+        assert hasty._scratch is not None
+        assert hasty._scratch.con.execute("SELECT count(*) FROM store.events_tail_00000000").fetchone() == (0,)

@@ -37,8 +37,9 @@ CREATE TABLE touchlog.batches AS SELECT * FROM (VALUES
     (2, TIMESTAMPTZ '2026-03-02 10:00:00+00', 35::BIGINT, 35::BIGINT, 0::BIGINT, 0::BIGINT, 0.5)
 ) AS v(batch, committed_at, read, applied, duplicates, parked, seconds);
 CREATE TABLE touchlog.dead_letters AS SELECT * FROM (VALUES
-    ('interactions.email', 0, 17, 'decode', 'UndecodableRecord', TIMESTAMPTZ '2026-03-02 09:59:00+00')
-) AS v(topic, partition, log_offset, stage, error_class, first_seen);
+    ('interactions.email', 0, 17, 'decode', 'UndecodableRecord', TIMESTAMPTZ '2026-03-02 09:59:00+00', 'parked'),
+    ('interactions.email', 0, 18, 'decode', 'UndecodableRecord', TIMESTAMPTZ '2026-03-02 09:59:00+00', 'redriven')
+) AS v(topic, partition, log_offset, stage, error_class, first_seen, state);
 CREATE TABLE touchlog.projections AS SELECT * FROM (VALUES
     ('items', 1, 'merged', 'a1b2', 2, 400, 'live'), ('timeline', 1, 'plain', 'c3d4', 0, 0, 'live')
 ) AS v(name, version, sort, fingerprint, runs, rows, state);

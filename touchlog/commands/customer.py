@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from touchlog.options import Command, then_options, with_settings
+from touchlog.options import Command, Utf8, then_options, with_settings
 
 if TYPE_CHECKING:
     from touchlog.settings import Settings
@@ -22,7 +22,7 @@ Works while touchlog project runs, and shows its last commit. Exit code 1 when n
 
 
 @click.command(cls=Command, epilog=_EPILOG)
-@click.argument("contact")
+@click.argument("contact", type=Utf8())
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @then_options
 @with_settings("store", "region", "timezone")

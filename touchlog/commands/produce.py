@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  touchlog produce email mails/ archive.mbox
+  touchlog produce email mails/ archive.mbox 'more/**/*.eml'
   touchlog produce email --format sendgrid events.json --our-domain acme.example
   touchlog produce phone calls.csv --column customer="Caller ID" --region SE --timezone Europe/Stockholm
   touchlog produce chat webhook.json --dry-run
@@ -79,8 +79,9 @@ def command(
 ) -> None:
     """Publish files of a channel's payloads to the log.
 
-    FILE is a file, a folder with everything in it, or - for standard input; gzip is unpacked. The format is
-    recognised from the file's beginning; `touchlog formats` lists them.
+    FILE is a file, a folder with everything in it (a Maildir, too), a quoted pattern such as 'mails/**/*.eml', or - for
+    standard input; gzip is unpacked. The format is recognised from the file's beginning; `touchlog formats` lists
+    them.
     """
     from producers.formats import find_format, recognise
     from producers.sources import sources

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ from touchlog.options import Command, with_settings
 
 if TYPE_CHECKING:
     from consumers.projector import Progress
+    from consumers.pulse import Pulse
     from projections.store import Store
     from touchlog.settings import Settings
 
@@ -30,15 +31,24 @@ _PAUSE_S = 0.2
 @click.command(cls=Command, epilog=_EPILOG)
 @click.option("--until-caught-up", is_flag=True, help="End at what was the log's end at the start.")
 @with_settings(
-    "log", "store", "registry", "partitions", "batch_size", "compact_after", "memory_limit", "threads", "query_timeout"
+    *("log", "store", "registry", "partitions", "batch_size", "compact_after", "memory_limit", "threads"),
+    *("query_timeout", "on_poison", "max_parked", "dead_letter_topic", "unknown_schema", "unknown_schema_seconds"),
+    *("rebuild_share", "prometheus", "prometheus_address"),
 )
 def command(settings: "Settings", until_caught_up: bool) -> None:
     """Fold the log into the views until stopped."""
+    from consumers.decode import Unknown
+    from consumers.errands import Errands
     from consumers.projector import Projector
+    from consumers.pulse import Pulse
+    from consumers.temper import Temper
     from log.open import open_log
     from projections.card import Cards
     from schemas.registry import open_registry
-    from touchlog.guard import lock_down
+    from touchlog.guard import lock_down, time_limit
+    from touchlog.health import with_health
+    from touchlog.redriving import through as redriving
+    from touchlog.replaying import through as replaying
     from touchlog.server import Answers, serving
     from touchlog.signals import asked_to_stop
     from touchlog.status import status
@@ -51,8 +61,19 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
         _opened(settings) as store,
     ):
         lock_down(store.con)
-        answers = Answers(cursor=store.con.cursor, card=Cards().card, status=status)
-        with serving(settings.store, answers, query_timeout=settings.query_timeout), _shown(until_caught_up) as show:
+        errands, pulse = Errands(), Pulse()
+        answers = Answers(
+            cursor=store.con.cursor,
+            card=Cards(time_limit=time_limit, seconds=settings.query_timeout).card,
+            status=with_health(status, pulse),
+            errands={"redrive": redriving(errands, store, registry), "replay": replaying(errands, store)},
+        )
+        with (
+            serving(settings.store, answers, query_timeout=settings.query_timeout),
+            _measured(settings, pulse, store),
+            closing(errands),
+            _shown(until_caught_up) as show,
+        ):
             projector = Projector(
                 log,
                 store,
@@ -60,7 +81,13 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
                 batch_size=settings.batch_size,
                 compact_after=settings.compact_after,
                 partitions=settings.partitions,
+                unknown=Unknown(action=settings.unknown_schema, seconds=settings.unknown_schema_seconds),
                 on_progress=show,
+                pulse=pulse,
+                temper=Temper(on_poison=settings.on_poison, max_parked=settings.max_parked),
+                dead_letter_topic=settings.dead_letter_topic,
+                errands=errands,
+                build_share=settings.rebuild_share,
             )
             done = projector.run(until_caught_up=until_caught_up, stop=stop)
     rate = done.read / done.seconds if done.seconds else 0.0
@@ -70,7 +97,7 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
         err=True,
     )
     if done.parked:
-        click.echo('parked records are whole in: touchlog sql "FROM touchlog.dead_letters"', err=True)
+        click.echo("parked records are kept whole; look at them with: touchlog dead-letters", err=True)
 
 
 def _opened(settings: "Settings") -> "Store":
@@ -92,6 +119,22 @@ def _opened(settings: "Settings") -> "Store":
             if time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE_S)
+
+
+@contextmanager
+def _measured(settings: "Settings", pulse: "Pulse", store: "Store") -> Iterator[None]:
+    """Metrics for Prometheus, when they are asked for."""
+    if settings.prometheus is None:
+        yield
+        return
+    from touchlog.prometheus import serving_metrics
+    from touchlog.status import parked_in
+
+    def parked() -> int | None:
+        return parked_in(store.cursor)
+
+    with serving_metrics(pulse, settings.prometheus, address=settings.prometheus_address, parked=parked):
+        yield
 
 
 @contextmanager

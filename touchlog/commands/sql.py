@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from touchlog.options import Command, then_options, with_settings
+from schemas.errors import ConfigurationError
+from touchlog.options import Command, Utf8, then_options, with_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,7 @@ SUMMARIZE, SHOW) or an EXPLAIN of one; files, settings and writes are refused.""
 
 
 @click.command(cls=Command, epilog=_EPILOG)
-@click.argument("query")
+@click.argument("query", type=Utf8())
 @click.option("--json", "form", flag_value="json", help="As a JSON array of objects.")
 @click.option("--csv", "form", flag_value="csv", help="As CSV with a header; NULL is empty.")
 @click.option(
@@ -50,7 +51,7 @@ def command(settings: "Settings", query: str, form: str | None, rows: int, then:
     """
     from touchlog.client import Reader
 
-    text = sys.stdin.read() if query == "-" else query
+    text = _standard_input() if query == "-" else query
     limit = rows if rows and form is None and sys.stdout.isatty() else None
     with (
         Reader(settings.store, timeout_s=settings.query_timeout) as reader,
@@ -61,6 +62,13 @@ def command(settings: "Settings", query: str, form: str | None, rows: int, then:
             write(answer)
         else:
             _print(answer, limit)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"standard input is not UTF-8 text (byte {error.start})") from None
 
 
 def _rows(answer: "pa.RecordBatchReader") -> Iterator[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""`touchlog status`: how far behind, how fast, what was parked."""
+"""`touchlog status`: whether it lives, how far behind, how fast, what was parked."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +9,53 @@ from touchlog.options import Command, with_settings
 if TYPE_CHECKING:
     from touchlog.settings import Settings
 
+_EPILOG = """\b
+Examples:
+  touchlog status
+  touchlog status --json
+  touchlog status --check --max-lag-seconds 300
 
-@click.command(cls=Command)
+With --check the exit code is 0 when the projector is well, and any other when it is not, for health checks of cron,
+compose or an orchestrator; docs/operations.md says what each line means."""
+
+_CHECK_TIMEOUT_S = 5.0
+
+
+@click.command(cls=Command, epilog=_EPILOG)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@with_settings("store", "log")
-def command(settings: "Settings", as_json: bool) -> None:
-    """Show lag, rates, parked records and projections.
+@click.option("--check", is_flag=True, help="One line; exit code 1 when the projector is not well.")
+@click.option(
+    "--max-cycle-seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="With --check: how long a round of the projector may take.",
+)
+@click.option(
+    "--max-lag-seconds", type=click.FloatRange(min=0), help="With --check: how long a record may wait to be folded."
+)
+@with_settings("store", "log", "query_timeout")
+def command(
+    settings: "Settings", as_json: bool, check: bool, max_cycle_seconds: float, max_lag_seconds: float | None
+) -> None:
+    """Show whether the projector lives, its lag, rates, parked records and projections.
 
     While no projector runs, the lag is told by the log itself, if it answers (`log_answers` in JSON).
     """
     from touchlog.client import Reader
 
-    with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
+    seconds = settings.query_timeout
+    made = Reader(settings.store, timeout_s=seconds)
+    if check:
+        made = Reader(settings.store, timeout_s=min(seconds, _CHECK_TIMEOUT_S), patience_s=0.0)
+    with made as reader:
         told = reader.status()
+    if check:
+        from touchlog.health import ailment
+
+        wrong = ailment(told, max_cycle_seconds=max_cycle_seconds, max_lag_seconds=max_lag_seconds)
+        click.echo(f"touchlog: {wrong}" if wrong else f"well: {told['projector']['state']}", err=wrong is not None)
+        raise click.exceptions.Exit(0 if wrong is None else 1)
     if not told["running"]:
         told = _with_the_logs_ends(told, settings)
     if as_json:

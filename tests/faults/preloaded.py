@@ -1,0 +1,20 @@
+"""What the commands of a fault suite import, for the process that they are forked from; nothing of it starts a thread."""
+
+import consumers.projector
+import log.embedded
+import log.kafka
+import producers.formats
+import producers.publish
+import projections.card
+import schemas.registry
+import tests.faults.mutants
+import tests.faults.steps
+import tests.faults.victim
+import touchlog.cli
+import touchlog.commands.produce
+import touchlog.commands.project
+import touchlog.commands.sql
+import touchlog.guard
+import touchlog.publishing
+import touchlog.server
+import touchlog.status  # noqa: F401
