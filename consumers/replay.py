@@ -11,10 +11,11 @@ from pathlib import Path
 
 import duckdb
 
+from consumers.mended import mend_again
 from consumers.part import Part, PartOfBatch
 from consumers.projector import Progress, Projector
 from consumers.replayed import Replayed
-from log.log import Log, Positions, TopicPartition
+from log.log import Log, Position, Positions, TopicPartition
 from projections import verify
 from projections.exchange import PART, UNTIL, mark, marked, told
 from projections.store import Store
@@ -37,10 +38,13 @@ def fold_again(
     stop: Callable[[], bool] = lambda: False,
     part: Part | None = None,
     from_what_is_left: bool = False,
+    mended: Mapping[Position, bytes] | None = None,
     memory_limit: str | None = None,
     threads: int = 1,
 ) -> Progress:
     """Fold the log from its beginning exactly up to `until` into the store at a path; of a `part`, its records alone.
+
+    `mended`: values that are folded in place of records that are parked (projections.verify.mended of the live store).
 
     A file that an earlier call left, stopped or killed, is gone on with. It is marked with what it is (projections.
     exchange), so that one that is not whole, or holds a part, never becomes live.
@@ -66,7 +70,10 @@ def fold_again(
             compact_after=compact_after,
             on_progress=on_progress,
         )
-        return projector.run(until_caught_up=True, stop=stop)
+        done = projector.run(until_caught_up=True, stop=stop)
+        if mended and not done.lag:
+            mend_again(store, registry, mended)
+        return done
 
 
 def from_log(
@@ -131,6 +138,7 @@ def same_as_log(
             on_progress=on_progress,
             stop=stop,
             from_what_is_left=from_what_is_left,
+            mended=live.mended,
         )
         if done.lag:
             return None

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import duckdb
 
-from log.log import TopicPartition
+from log.log import Position, TopicPartition
 from projections import card, versions
 from projections.as_of import Cut, copy_whole
 from projections.checksums import (
@@ -53,7 +53,7 @@ class Snapshot:
     """What a store says at `now`, all of it at one moment of the store.
 
     `positions`: up to where the log was folded; `topics`: name -> identity; `projections`: those that are live;
-    `duplicates`: repeated events folded so far, of which only the first copy counts.
+    `duplicates`: repeated events met so far, of which only the first copy counts; `mended`: see there.
     """
 
     now: datetime
@@ -61,6 +61,7 @@ class Snapshot:
     topics: Mapping[str, str]
     projections: Sequence[Projection]
     duplicates: int
+    mended: Mapping[Position, bytes]
     checksums: Mapping[str, Checksum]
 
     @property
@@ -119,6 +120,7 @@ def snapshot(con: duckdb.DuckDBPyConnection, now: datetime) -> Snapshot:
             ),
             projections=projections,
             duplicates=duplicates,
+            mended=mended(con),
             checksums=checksums(con, now, views=views, leave_out=_leave_out(duplicates)),
         )
 
@@ -128,6 +130,19 @@ def compared(live: Snapshot, rebuilt: duckdb.DuckDBPyConnection) -> list[Mismatc
     with _reading(rebuilt):
         again = checksums(rebuilt, live.now, views=list(live.checksums), leave_out=live.leave_out)
     return _differing(live.checksums, again)
+
+
+def mended(con: duckdb.DuckDBPyConnection) -> dict[Position, bytes]:
+    """Records that were mended by hand: where each lies in the log, and the value that was folded in its place."""
+    rows = con.execute(
+        """
+        SELECT topic, partition, log_offset, max_by(patched, attempted_at)
+        FROM store.redrives
+        WHERE state = 'redriven' AND patched IS NOT NULL
+        GROUP BY topic, partition, log_offset
+        """
+    ).fetchall()
+    return {Position(topic, partition, offset): bytes(value) for topic, partition, offset, value in rows}
 
 
 def plant(path: Path, projections: Sequence[Projection]) -> None:

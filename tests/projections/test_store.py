@@ -4,20 +4,27 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from uuid import UUID
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from consumers.decode import Decoder
+from consumers.fold import Folder
+from consumers.prepare import Preparer
 from log.log import TopicPartition
 from projections import layout
+from projections.compaction import Compaction
 from projections.projection import all_projections
 from projections.store import Part, Store, open_readonly
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
-from tests.folding import fold
+from tests.folding import REGISTRY, fold, records
 from tests.projections.test_against_oracle import assert_equal
 from tests.strategies import random_log
 
+ONE = UUID(int=1)
 AT, OTHER = TopicPartition("interactions.chat", 0), TopicPartition("interactions.email", 3)
 _BATCHES = "INSERT INTO store.batches (batch, committed_at) VALUES (?, now())"
 
@@ -116,28 +123,45 @@ def test_a_reader_alone_cannot_write(path):
 # --- projections that change
 
 
+def of_other_sql(name, **changes):
+    """The program's projections, with one that somebody changed."""
+    return [
+        replace(one, blocks={**one.blocks, "view": one.blocks["view"] + " LIMIT 0"}, **changes)
+        if one.name == name
+        else one
+        for one in all_projections()
+    ]
+
+
 def test_changed_sql_of_the_same_version_is_refused(path):
+    Store.open(path).close()
+    with pytest.raises(ProjectionChanged, match=r"the SQL of projection items changed, its version 1 did not; raise"):
+        Store.open(path, projections=of_other_sql("items"))
+
+
+def test_another_version_waits_until_it_is_asked_for(path):
+    with fold(path, [random_log(2, 60)]) as store:
+        before = store.con.execute("SELECT count(*) FROM touchlog.items").fetchone()
+    with Store.open(path, projections=of_other_sql("items", version=2)) as store:
+        assert store.con.execute("SELECT count(*) FROM touchlog.items").fetchone() == before
+        assert [one.version for one in store.live() if one.name == "items"] == [1]
+
+
+@pytest.mark.parametrize("name", ["items", "conversations", "lateness"])
+def test_a_new_projection_is_there_at_once_and_built_later(path, name):
+    events = random_log(3, 300)
+    others = [one for one in all_projections() if one.name != name and name not in one.reads]
+    names = {one.name for one in others}
+    others = [one for one in others if names.issuperset(one.reads)]
+    with Store.open(path, projections=others) as store:
+        folder, compaction = Folder(store), Compaction(store, after=100)
+        compaction.appended(folder.fold(Preparer(Decoder(REGISTRY)).prepare(records(events))).applied)
+        compaction.finish()
     with Store.open(path) as store:
-        # As if the store had been folded before somebody changed the file.
-        store.con.execute("UPDATE store.projections SET fingerprint = 'of other SQL' WHERE name = 'items'")
-    with pytest.raises(ProjectionChanged, match=r"the SQL of projection items changed, its version .*did not; raise"):
-        Store.open(path)
-
-
-def test_a_new_projection_with_state_wants_the_store_built_again(path):
-    with fold(path, [random_log(2, 20)]) as store:
-        store.con.execute("DELETE FROM store.projections WHERE name = 'items'")
-    for _ in range(2):
-        with pytest.raises(StoreError, match="projection items version 1 is new"):
-            Store.open(path)
-
-
-def test_a_new_projection_without_state_is_simply_there(path):
-    with fold(path, [random_log(3, 20)]) as store:
-        store.con.execute("DELETE FROM store.projections WHERE name = 'timeline'")
-    with Store.open(path) as store:
-        rows = store.con.execute("SELECT name, version, fingerprint FROM store.projections").fetchall()
-    assert sorted(rows) == sorted((one.name, one.version, one.fingerprint) for one in all_projections())
+        assert_equal(store, events)
+        Compaction(store, after=100).finish()
+        assert all(store.is_based(one) for one in store.folded())
+        assert_equal(store, events)
 
 
 # --- offsets
@@ -191,10 +215,10 @@ def test_all_or_nothing(path):
         with pytest.raises(ZeroDivisionError):
             _write_and_fail(store)
         assert len(store.tails()) == 1
-        assert store.con.execute("SELECT count(*) FROM store.edges").fetchone() == (0,)
+        assert store.con.execute("SELECT count(*) FROM store.thread_changes").fetchone() == (0,)
         with store.transaction():
-            store.insert_rows("edges", [("a", "b")], 1)
-        assert store.con.execute("FROM store.edges").fetchall() == [(1, "a", "b")]
+            store.insert_rows("thread_changes", [(ONE, ONE)], 1)
+        assert store.con.execute("FROM store.thread_changes").fetchall() == [(1, ONE, ONE)]
 
 
 def _write_and_fail(store):
@@ -202,7 +226,7 @@ def _write_and_fail(store):
         store.con.execute("CREATE TABLE store.events_tail_00000007 AS FROM store.events_tail_00000000")
         store.forget_parts()
         assert len(store.tails()) == 2
-        store.insert_rows("edges", [("a", "b")], 1)
+        store.insert_rows("thread_changes", [(ONE, ONE)], 1)
         raise ZeroDivisionError
 
 
@@ -210,9 +234,9 @@ def test_a_reader_sees_what_is_committed_and_nothing_else(path):
     with Store.open(path) as store:
         reader = store.cursor()
         with store.transaction():
-            store.insert_rows("edges", [("a", "b")], 1)
-            assert reader.execute("SELECT count(*) FROM store.edges").fetchone() == (0,)
-        assert reader.execute("SELECT count(*) FROM store.edges").fetchone() == (1,)
+            store.insert_rows("thread_changes", [(ONE, ONE)], 1)
+            assert reader.execute("SELECT count(*) FROM store.thread_changes").fetchone() == (0,)
+        assert reader.execute("SELECT count(*) FROM store.thread_changes").fetchone() == (1,)
 
 
 def test_many_readers_at_once(path):
@@ -290,7 +314,7 @@ def test_small_tables_take_rows_in_the_order_of_their_columns(path):
         for table, columns in layout.SMALL_TABLES.items():
             found = store.con.execute(f"SELECT * FROM store.{table} LIMIT 0").to_arrow_table()
             assert found.column_names == ["batch", *columns]
-    assert layout.rows_table("edges", []).num_rows == 0
-    assert layout.rows_table("edges", [("a", "b")]).schema == pa.schema(
-        [("thread", pa.string()), ("case_ref", pa.string())]
+    assert layout.rows_table("topics", []).num_rows == 0
+    assert layout.rows_table("topics", [("a", "b")]).schema == pa.schema(
+        [("topic", pa.string()), ("identity", pa.string())]
     )

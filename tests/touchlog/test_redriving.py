@@ -72,7 +72,7 @@ def test_a_process_that_redrives_nothing_says_so():
         with (
             serving(STORE, answers, query_timeout=5),
             Reader(STORE) as reader,
-            pytest.raises(ConfigurationError, match="this process redrives nothing"),
+            pytest.raises(ConfigurationError, match="does no such thing when asked"),
         ):
             reader.errand("redrive", Asked().to_json())
 
