@@ -54,11 +54,11 @@ def test_what_was_folded_is_counted_and_adds_up(folded):
     records = {dict(labels)["outcome"]: value for (name, *labels), value in found.items() if "records_total" in name}
     assert records == {"applied": 300, "duplicate": 20, "parked": 2}
     assert found["touchlog_parked",] == 2
+    (batches,) = store.con.execute("SELECT count(*) FROM touchlog.batches").fetchone()
     lag = [value for (name, *_), value in found.items() if name == "touchlog_lag_records"]
     assert (len(lag), sum(lag), found["touchlog_lag_seconds",]) == (18, 0, 0)
-    assert found["touchlog_loop_cycles_total",] > 7
+    assert found["touchlog_loop_cycles_total",] >= batches
     assert found["touchlog_reader_cycles_total",] > 1
-    (batches,) = store.con.execute("SELECT count(*) FROM touchlog.batches").fetchone()
     assert found["touchlog_transaction_seconds_count",] == batches >= 7
     assert found["touchlog_transaction_seconds_bucket", ("le", "+Inf")] == batches
     assert 0 < found["touchlog_transaction_seconds_sum",] < 60

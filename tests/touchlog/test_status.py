@@ -78,7 +78,7 @@ def test_an_idle_projector_goes_round_and_one_that_hangs_does_not():
         publish(log, random_log(401, 120))
         append(log, "interactions.chat", [b"x"])
     with projector() as process:
-        until(lambda: told()["batches"]["read"] == 121)
+        until(lambda: told()["batches"]["read"] == 121 and told()["projector"]["state"] == "idle")
         first = told()
         time.sleep(0.5)
         second = told()
