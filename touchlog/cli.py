@@ -13,7 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Bring events in": ("produce", "emit", "formats"),
     "Fold them": ("project",),
     "Ask": ("customer", "sql"),
-    "Replay it": ("rebuild", "diff", "switch", "retire"),
+    "Replay it": ("rebuild", "diff", "switch", "retire", "verify"),
     "Look after it": ("status", "dead-letters", "log", "completion"),
 }
 """Each command is `touchlog/commands/<name>.py` (`_` for `-`) with a click command named `command`, imported when it is

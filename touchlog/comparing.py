@@ -94,7 +94,7 @@ def _columns(ask: Ask, schema: str, projection: Projection) -> list[str]:
 
 
 def _relation(schema: str, projection: Projection) -> str:
-    return f"FROM {schema}.{projection.name}" + ("_at($now)" if projection.now else "")
+    return f"FROM {schema}.{projection.name}" + ("_at($now::TIMESTAMPTZ)" if projection.now else "")
 
 
 def _now(projection: Projection, now: datetime) -> dict[str, Any]:

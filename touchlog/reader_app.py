@@ -66,11 +66,15 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
     """The application alone; `query_timeout` seconds is the most that a reader's query gets."""
     limiter = anyio.CapacityLimiter(readers)
     errands = anyio.CapacityLimiter(_ERRANDS)
+    # A health check does not wait for four slow queries.
+    statuses = anyio.CapacityLimiter(1)
 
-    async def in_thread(work: Callable[..., Response], *arguments: Any, seconds: float) -> Response:
+    async def in_thread(
+        work: Callable[..., Response], *arguments: Any, seconds: float, turns: anyio.CapacityLimiter = limiter
+    ) -> Response:
         try:
             with anyio.fail_after(seconds + _GRACE_SECONDS):
-                return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=limiter)
+                return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True, limiter=turns)
         except TimeoutError:
             raise QueryRefused("no answer in time: other readers' queries are running; try again later") from None
 
@@ -84,7 +88,7 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
         return await in_thread(_customer, answers, keys, then, query_timeout, seconds=query_timeout)
 
     async def status(_: Request) -> Response:
-        return await in_thread(_status, answers, query_timeout, seconds=query_timeout)
+        return await in_thread(_status, answers, query_timeout, seconds=query_timeout, turns=statuses)
 
     async def errand(request: Request) -> Response:
         name, content = request.path_params["name"], await _content(request, LONGEST_ERRAND)

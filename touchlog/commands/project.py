@@ -12,7 +12,10 @@ from touchlog.options import Command, with_settings
 if TYPE_CHECKING:
     from consumers.projector import Progress
     from consumers.pulse import Pulse
+    from log.log import Log
     from projections.store import Store
+    from schemas.registry import Registry
+    from touchlog.exchanging import Exchange
     from touchlog.settings import Settings
 
 _EPILOG = """\b
@@ -37,36 +40,68 @@ _PAUSE_S = 0.2
 )
 def command(settings: "Settings", until_caught_up: bool) -> None:
     """Fold the log into the views until stopped."""
+    from log.open import open_log
+    from projections.exchange import settle_files
+    from schemas.registry import open_registry
+    from touchlog.exchanging import Exchange
+    from touchlog.signals import asked_to_stop
+
+    settings.make_data_dir()
+    registry = open_registry(settings.registry_url)
+    exchange = Exchange(settings.store)
+    with asked_to_stop() as stop, open_log(settings.log, kafka_options=settings.kafka_options or None) as log:
+        settle_files(settings.store)
+        while True:
+            done = _fold(settings, log, registry, exchange, stop, until_caught_up=until_caught_up)
+            if stop() or not exchange.done():
+                break
+    rate = done.read / done.seconds if done.seconds else 0.0
+    click.echo(
+        f"{done.state}: {done.read:,} records read = {done.applied:,} applied + {done.duplicates:,} duplicates"
+        f" + {done.parked:,} parked, in {done.seconds:.1f} s ({rate:,.0f} records/s); lag {done.lag:,}",
+        err=True,
+    )
+    if done.parked:
+        click.echo("parked records are kept whole; look at them with: touchlog dead-letters", err=True)
+
+
+def _fold(
+    settings: "Settings",
+    log: "Log",
+    registry: "Registry",
+    exchange: "Exchange",
+    stop: Callable[[], bool],
+    *,
+    until_caught_up: bool,
+) -> "Progress":
+    """Open the store, fold into it and answer readers, until stopped, caught up or asked to exchange the file."""
     from consumers.decode import Unknown
     from consumers.errands import Errands
     from consumers.projector import Projector
     from consumers.pulse import Pulse
     from consumers.temper import Temper
-    from log.open import open_log
     from projections.card import Cards
-    from schemas.registry import open_registry
     from touchlog.guard import lock_down, time_limit
     from touchlog.health import with_health
     from touchlog.redriving import through as redriving
     from touchlog.replaying import through as replaying
     from touchlog.server import Answers, serving
-    from touchlog.signals import asked_to_stop
     from touchlog.status import status
+    from touchlog.verifying import through as verifying
 
-    settings.make_data_dir()
-    registry = open_registry(settings.registry_url)
-    with (
-        asked_to_stop() as stop,
-        open_log(settings.log, kafka_options=settings.kafka_options or None) as log,
-        _opened(settings) as store,
-    ):
+    with _opened(settings) as store:
         lock_down(store.con)
         errands, pulse = Errands(), Pulse()
         answers = Answers(
             cursor=store.con.cursor,
             card=Cards(time_limit=time_limit, seconds=settings.query_timeout).card,
             status=with_health(status, pulse),
-            errands={"redrive": redriving(errands, store, registry), "replay": replaying(errands, store)},
+            errands={
+                "redrive": redriving(errands, store, registry),
+                "replay": replaying(errands, store),
+                "exchange": exchange.through(errands),
+                "verify": verifying(store.con.cursor),
+            },
         )
         with (
             serving(settings.store, answers, query_timeout=settings.query_timeout),
@@ -89,15 +124,7 @@ def command(settings: "Settings", until_caught_up: bool) -> None:
                 errands=errands,
                 build_share=settings.rebuild_share,
             )
-            done = projector.run(until_caught_up=until_caught_up, stop=stop)
-    rate = done.read / done.seconds if done.seconds else 0.0
-    click.echo(
-        f"{done.state}: {done.read:,} records read = {done.applied:,} applied + {done.duplicates:,} duplicates"
-        f" + {done.parked:,} parked, in {done.seconds:.1f} s ({rate:,.0f} records/s); lag {done.lag:,}",
-        err=True,
-    )
-    if done.parked:
-        click.echo("parked records are kept whole; look at them with: touchlog dead-letters", err=True)
+            return projector.run(until_caught_up=until_caught_up, stop=lambda: stop() or exchange.asked)
 
 
 def _opened(settings: "Settings") -> "Store":
