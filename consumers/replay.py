@@ -15,6 +15,7 @@ from consumers.mended import mend_again
 from consumers.part import Part, PartOfBatch
 from consumers.projector import Progress, Projector
 from consumers.replayed import Replayed
+from consumers.temper import Temper
 from log.log import Log, Position, Positions, TopicPartition
 from projections import verify
 from projections.exchange import PART, UNTIL, mark, marked, told
@@ -41,13 +42,13 @@ def fold_again(
     mended: Mapping[Position, bytes] | None = None,
     memory_limit: str | None = None,
     threads: int = 1,
+    temper: Temper | None = None,
 ) -> Progress:
     """Fold the log from its beginning exactly up to `until` into the store at a path; of a `part`, its records alone.
 
-    `mended`: values that are folded in place of records that are parked (projections.verify.mended of the live store).
-
-    A file that an earlier call left, stopped or killed, is gone on with. It is marked with what it is (projections.
-    exchange), so that one that is not whole, or holds a part, never becomes live.
+    A file that an earlier call left, stopped or killed, is gone on with. It is marked with what it is
+    (projections.exchange), so that one that is not whole, or holds a part, never becomes live. `mended`: values that
+    are folded in place of those of records that are parked (projections.verify.mended of the live store).
 
     Raises RetentionLost when the log no longer holds what it began with, unless `from_what_is_left`; OffsetBeyondEnd
     when it ends before `until`; ConfigurationError when the file is something else than this call would leave; and what
@@ -69,6 +70,7 @@ def fold_again(
             batch_size=batch_size,
             compact_after=compact_after,
             on_progress=on_progress,
+            temper=temper,
         )
         done = projector.run(until_caught_up=True, stop=stop)
         if mended and not done.lag:

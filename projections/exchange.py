@@ -74,9 +74,13 @@ def exchange(path: Path | str) -> bool:
     if not after.exists():
         if path.exists() and before.exists() and not _same(path, before):
             return False
-        raise ConfigurationError(f"there is no {after} to become the live store; build it first: touchlog rebuild")
+        raise ConfigurationError(
+            f"there is no {after} to become the live store; build it first: touchlog rebuild --source log"
+        )
     if before.exists() and not _same(path, before):
-        raise ConfigurationError(f"{before} is still there, from the last exchange; free it: touchlog retire --all")
+        raise ConfigurationError(
+            f"{before} is still there, from the last exchange; free it: touchlog retire --source log"
+        )
     with _held(after) as con:
         _check_whole(con, after)
         with _held(path):

@@ -19,7 +19,7 @@ import duckdb
 
 from log.log import Position, TopicPartition
 from projections import card, versions
-from projections.as_of import Cut, copy_whole
+from projections.as_of import Cut, copy_whole, member_rows, people
 from projections.checksums import (
     OF_ARRIVAL,
     OF_BATCHES,
@@ -36,6 +36,9 @@ from schemas.contact_points import contact_point_id
 from schemas.errors import ConfigurationError
 
 SCRATCH = "rebuilt.duckdb"
+
+_AT_ONCE = 20
+"""Customers of a sample that are looked at together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +70,7 @@ class Snapshot:
     @property
     def leave_out(self) -> LeaveOut:
         """Columns that may differ in a store that was folded from the same records."""
-        return _leave_out(self.duplicates)
+        return leave_out(self.duplicates)
 
 
 def from_tables(con: duckdb.DuckDBPyConnection, scratch_dir: Path | str | None, now: datetime) -> list[Mismatch]:
@@ -92,12 +95,14 @@ def sample(con: duckdb.DuckDBPyConnection, of: Sequence[str] | int, now: datetim
     """
     with _reading(con), Store.in_memory(_live(con)) as scratch:
         keys = _drawn(con, of) if isinstance(of, int) else of
-        customers = {key: _customer(con, key) for key in keys}
-        live = checksums_by_customer(con, now, customers.values())
+        key_of = {_customer(con, key): key for key in keys}
+        live = checksums_by_customer(con, now, key_of)
         found: list[Mismatch] = []
-        for customer, key in {customer: key for key, customer in customers.items()}.items():
-            rebuilt = _rebuilt(con, scratch, key, now)
-            found += _differing(live[customer], rebuilt, customer=customer)
+        for start in range(0, len(key_of), _AT_ONCE):
+            some = list(key_of.items())[start : start + _AT_ONCE]
+            rebuilt = _rebuilt(con, scratch, [key for _, key in some], now)
+            for customer, key in some:
+                found += _differing(live[customer], rebuilt[key], customer=customer)
         return found
 
 
@@ -121,7 +126,7 @@ def snapshot(con: duckdb.DuckDBPyConnection, now: datetime) -> Snapshot:
             projections=projections,
             duplicates=duplicates,
             mended=mended(con),
-            checksums=checksums(con, now, views=views, leave_out=_leave_out(duplicates)),
+            checksums=checksums(con, now, views=views, leave_out=leave_out(duplicates)),
         )
 
 
@@ -172,18 +177,36 @@ def _differing(
     ]
 
 
-def _rebuilt(con: duckdb.DuckDBPyConnection, scratch: Store, key: str, now: datetime) -> dict[str, Checksum]:
-    """What the events of the customer of a contact point make of them."""
+def _rebuilt(
+    con: duckdb.DuckDBPyConnection, scratch: Store, keys: Sequence[str], now: datetime
+) -> dict[str, dict[str, Checksum]]:
+    """What their events make of the customers of some contact points, by key."""
     (newest,) = con.execute("SELECT coalesce(max(batch), 0) FROM store.batches").fetchall()[0]
+    # A cut, even of everything, has identity found anew.
+    everything = Cut(batch=newest)
     scratch.con.begin()
     try:
-        # A cut, even of everything, has identity found anew.
-        customer = card._copy(con, scratch.con, key, Cut(batch=newest))
-        if customer is None:
-            raise ConfigurationError(f"no event names the contact point with the id {contact_point_id(key)}")
-        return checksums_by_customer(scratch.con, now, [customer])[customer]
+        customers = {key: card._copy(con, scratch.con, key, everything) for key in keys}
+        unknown = [contact_point_id(key) for key, customer in customers.items() if customer is None]
+        if unknown:
+            raise ConfigurationError(f"no event names the contact point with the id {unknown[0]}")
+        _settle_copies(con, scratch, everything)
+        found = checksums_by_customer(scratch.con, now, [one for one in customers.values() if one is not None])
+        return {key: found[customer] for key, customer in customers.items() if customer is not None}
     finally:
         scratch.con.rollback()
+
+
+def _settle_copies(con: duckdb.DuckDBPyConnection, scratch: Store, cut: Cut) -> None:
+    """What several customers have in common was copied with each of them: once is enough. Who is who is found for all
+    of them together, as a copy knows it of its own contact points alone."""
+    for table in ("events_tail_00000000", "mentions_tail_00000000", "points", "thread_changes"):
+        scratch.con.execute(f"CREATE OR REPLACE TEMP TABLE once AS SELECT DISTINCT * FROM store.{table}")
+        scratch.con.execute(f"DELETE FROM store.{table}")
+        scratch.con.execute(f"INSERT INTO store.{table} FROM once")
+    names = scratch.con.execute("SELECT kind || ':' || value FROM store.points").fetchall()
+    scratch.con.execute("DELETE FROM store.member_changes")
+    scratch.insert_rows("member_changes", member_rows(people(con, cut, [name for (name,) in names])), 0)
 
 
 def _customer(con: duckdb.DuckDBPyConnection, key: str) -> UUID:
@@ -197,7 +220,8 @@ def _drawn(con: duckdb.DuckDBPyConnection, count: int) -> list[str]:
     return [key for (key,) in rows]
 
 
-def _leave_out(duplicates: int) -> LeaveOut:
+def leave_out(duplicates: int) -> LeaveOut:
+    """Columns of views that may differ between two stores that were folded from the same records."""
     if not duplicates:
         return OF_BATCHES
     return {

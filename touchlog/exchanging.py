@@ -13,6 +13,7 @@ from schemas.errors import ConfigurationError, StoreBusy, TouchlogError
 
 if TYPE_CHECKING:
     from touchlog.client import Reader
+    from touchlog.settings import Settings
 
 ACTIONS: dict[str, Callable[[Path], bool]] = {
     "switch": files.exchange,
@@ -24,7 +25,7 @@ _PAUSE_S = 0.2
 
 
 class Exchange:
-    """What a projector is asked for: to let go of the store, and to go on with what is there once files are exchanged."""
+    """What a projector is asked for: to let go of the store, and to go on once the files are exchanged."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
@@ -91,6 +92,20 @@ def exchange_anyhow(path: Path, reader: "Reader", action: str) -> None:
                 return
             time.sleep(_PAUSE_S)
         time.sleep(_PAUSE_S)
+
+
+def exchange_and_say(settings: "Settings", action: str) -> None:
+    """Exchange the files, and say what is live now."""
+    from touchlog.client import Reader
+
+    with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
+        exchange_anyhow(settings.store, reader, action)
+    said = {
+        "switch": "the store that was built from the log is live; back: touchlog switch --source log --back",
+        "switch back": "the store that was live before is live again",
+        "retire": "the store that was live before is deleted",
+    }
+    click.echo(said[action], err=True)
 
 
 def _place(path: Path) -> tuple[bool, bool, int]:

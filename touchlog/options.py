@@ -132,3 +132,16 @@ def then_options(function: Function) -> Function:
     happened = click.option("--as-of", metavar="TIME", help="Only what had happened by then: 2026-03-02T09:00+01:00.")
     decorated: Function = happened(known(call))
     return decorated
+
+
+def source_option(function: Function) -> Function:
+    """Adds --source: what a rebuild is, or was, made from."""
+    option = click.option(
+        "--source",
+        type=click.Choice(["tables", "log"]),
+        default="tables",
+        show_default=True,
+        help="Built from the event tables, or from the log.",
+    )
+    decorated: Function = option(function)
+    return decorated

@@ -54,16 +54,20 @@ def verify_log(settings: "Settings", reader: "Reader", now: datetime) -> list[di
     from log.open import open_log
     from schemas.registry import open_registry
 
-    answered = reader.errand("verify", {"source": "log", "now": now.isoformat()})
-    if answered is not None:
-        live = _snapshot_of(answered)
-    else:
-        with closing(open_readonly(settings.store)) as con:
-            live = snapshot(con, now)
+    live = live_snapshot(settings, reader, now)
     registry = open_registry(settings.registry_url)
     with open_log(settings.log, kafka_options=settings.kafka_options or None) as log:
         found = same_as_log(live, log, registry, None, batch_size=settings.batch_size)
     return [told(one) for one in found or ()]
+
+
+def live_snapshot(settings: "Settings", reader: "Reader", now: datetime) -> Snapshot:
+    """What the live store says, whoever holds it."""
+    answered = reader.errand("verify", {"source": "log", "now": now.isoformat()})
+    if answered is not None:
+        return _snapshot_of(answered)
+    with closing(open_readonly(settings.store)) as con:
+        return snapshot(con, now)
 
 
 def told(one: Mismatch) -> dict[str, Any]:

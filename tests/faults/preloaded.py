@@ -12,9 +12,16 @@ import tests.faults.steps
 import tests.faults.victim
 import touchlog.cli
 import touchlog.commands.produce
+import touchlog.commands.diff
 import touchlog.commands.project
+import touchlog.commands.rebuild
+import touchlog.commands.retire
 import touchlog.commands.sql
+import touchlog.commands.switch
+import touchlog.comparing
 import touchlog.guard
 import touchlog.publishing
+import touchlog.render_replay
+import touchlog.replaying
 import touchlog.server
 import touchlog.status  # noqa: F401

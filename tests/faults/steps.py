@@ -9,9 +9,12 @@ which part of the product asks is read from the call stack. Names of steps:
     WHERE.insert.TABLE                  after the rows of a table (tails are called by their stream)
     WHERE.commit.before, .after         before COMMIT; after it, when nobody has heard yet that it succeeded
     swap.rename, swap.drop              within compaction's last transaction
+    WHERE.drop                          after a version's state was dropped
     checkpoint.before, .during, .after
 
-WHERE is open (making or checking the store's tables), topics, begin (new partitions), fold, freeze, stage or swap.
+WHERE is open (making or checking the store's tables), topics, begin (new partitions), fold, freeze, stage or swap; and
+of versions of projections: rebuild, pause, cancel, switch, back, retire, settle, build (a slice is noted), build.stage,
+build.swap.
 """
 
 import re
@@ -32,8 +35,16 @@ _PLACES = {
     ("projections.compaction", "_stage"): "stage",
     ("projections.compaction", "_swap"): "swap",
     ("consumers.projector", "_finish"): "checkpoint",
+    ("projections.rebuild", "begin"): "rebuild",
+    ("projections.rebuild", "pause"): "pause",
+    ("projections.rebuild", "cancel"): "cancel",
+    ("projections.rebuild", "switch"): "switch",
+    ("projections.rebuild", "switch_back"): "back",
+    ("projections.rebuild", "retire"): "retire",
+    ("projections.rebuild", "settle"): "settle",
+    ("projections.compaction", "_build"): "build",
 }
-_INSERT = re.compile(r"\s*INSERT INTO \w+\.(?:([a-z_]+?)(?:_tail_\d+)?|\w+_staging) ")
+_INSERT = re.compile(r"\s*INSERT INTO \w+\.(?:([a-z_]+?)(?:_tail_\d+)?|\w+_staging)\s")
 
 FOLD_TABLES = (
     "events",
@@ -59,8 +70,31 @@ COMPACTION = tuple(
 )
 CHECKPOINT = ("checkpoint.before", "checkpoint.during", "checkpoint.after")
 ALL = (*START, *AHEAD, *FOLD, *COMPACTION, *CHECKPOINT)
+_COMMIT = ("commit.before", "commit.after")
+REBUILD = tuple(
+    f"{where}.{what}"
+    for where, steps in (
+        ("rebuild", ("begin", "insert.projections", "insert.projection_states")),
+        ("build.stage", ("begin", "insert")),
+        ("build", ("begin", "insert.projection_states")),
+        ("build.swap", ("begin", "rename")),
+        ("settle", ("begin", "insert.projection_states")),
+    )
+    for what in (*steps, *_COMMIT)
+)
+"""Building a version, from the request to ready."""
+SWITCH, BACK, PAUSE = (
+    tuple(f"{where}.{what}" for what in ("begin", "insert.projection_states", *_COMMIT))
+    for where in ("switch", "back", "pause")
+)
+RETIRE, CANCEL = (
+    tuple(f"{where}.{what}" for what in ("begin", "insert.projection_states", "drop", *_COMMIT))
+    for where in ("retire", "cancel")
+)
+REPLAY = (*REBUILD, *PAUSE, *SWITCH, *BACK, *RETIRE, *CANCEL)
 
 _DURING_S = 0.002
+_STAGING, _SWAPPING, _DROPPING = {"stage", "build.stage"}, {"swap", "build.swap"}, {"retire", "cancel"}
 
 
 class Steps:
@@ -107,9 +141,11 @@ class Connection:
             return self._checkpoint(sql)
         found = self._con.execute(sql, *parameters)
         if insert := _INSERT.match(sql):
-            self._say(f"insert.{insert[1]}" if insert[1] and place() != "stage" else "insert")
-        elif place() == "swap" and sql.lstrip().startswith(("ALTER TABLE", "DROP TABLE")):
+            self._say(f"insert.{insert[1]}" if insert[1] and place() not in _STAGING else "insert")
+        elif place() in _SWAPPING and sql.lstrip().startswith(("ALTER TABLE", "DROP TABLE")):
             self._say("rename" if sql.lstrip().startswith("ALTER") else "drop")
+        elif place() in _DROPPING and sql.startswith("DROP SCHEMA") and "_next" not in sql:
+            self._say("drop")
         return found
 
     def _checkpoint(self, sql: str) -> Any:
@@ -130,12 +166,15 @@ class Connection:
 def place() -> str | None:
     """Which part of the product is at work in this thread."""
     frame = sys._getframe(1)
+    found = None
     while frame is not None:
-        found = _PLACES.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
-        if found:
-            return found
+        here = _PLACES.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
+        if here == "build" and found:
+            # A version is built by the steps that compact a tail.
+            return f"build.{found}"
+        found = found or here
         frame = frame.f_back  # type: ignore[assignment]
-    return None
+    return found
 
 
 def watch(passing: Callable[[str], None]) -> Callable[[], None]:
@@ -184,6 +223,14 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
     # Lag tools are told every second otherwise; a victim seldom lives that long.
     replace(ahead, "_ENDS_EVERY_S", lambda _: 0.0)
     return lambda: [one() for one in reversed(undo)] and None
+
+
+def slice_thinly(rows: int) -> None:
+    """Compactions that are made from now on move so many rows a step."""
+    import projections.compaction as compaction
+
+    defaults = compaction.Compaction.__init__.__kwdefaults__
+    defaults["rows_a_slice"] = rows
 
 
 def slow(seconds: float) -> Callable[[str], None]:

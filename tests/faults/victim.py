@@ -4,7 +4,8 @@
     python -m tests.faults.victim --delivered FILE -- produce phone calls.csv --data-dir DIR
 
 `--do kill` (the default) is kill -9 at that very place, `raise` an I/O error of DuckDB. `--delivered` writes down
-every event that the log has confirmed, when it is told so: topic, partition, offset.
+every event that the log has confirmed, when it is told so: topic, partition, offset. `--slice` is how many rows one
+step of a compaction, or of building a version, moves.
 """
 
 import argparse
@@ -16,16 +17,17 @@ from typing import Any
 import duckdb
 
 from tests.faults import mutants
-from tests.faults.steps import ALL, Steps, watch
+from tests.faults.steps import ALL, REPLAY, Steps, slice_thinly, watch
 
 
 def main(arguments: list[str]) -> None:
     """Be the command."""
     parser = argparse.ArgumentParser(prog="tests.faults.victim", description=__doc__)
-    parser.add_argument("--at", choices=ALL)
+    parser.add_argument("--at", choices=(*ALL, *REPLAY))
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--do", choices=("kill", "raise"), default="kill")
     parser.add_argument("--delivered")
+    parser.add_argument("--slice", type=int)
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(arguments)
 
@@ -38,6 +40,8 @@ def main(arguments: list[str]) -> None:
         mutants.apply(mutant)
     if given.at:
         watch(Steps(given.at, given.nth, strike))
+    if given.slice:
+        slice_thinly(given.slice)
     if given.delivered:
         _write_down_deliveries(given.delivered)
 

@@ -85,8 +85,12 @@ def test_another_time_is_another_answer(con):
 
 def test_customers_together_are_the_whole(con):
     whole = checksums(con, NOW)
-    everybody = " UNION ".join(f"SELECT customer_id FROM touchlog.{view}" for view in ("contact_points", "interactions"))
-    customers = [one for (one,) in con.execute(f"{everybody} UNION SELECT customer_id FROM touchlog.consent").fetchall()]
+    everybody = " UNION ".join(
+        f"SELECT customer_id FROM touchlog.{view}" for view in ("contact_points", "interactions")
+    )
+    customers = [
+        one for (one,) in con.execute(f"{everybody} UNION SELECT customer_id FROM touchlog.consent").fetchall()
+    ]
     found = checksums_by_customer(con, NOW, customers)
     assert list(found) == customers
     views = set(found[customers[0]])

@@ -119,7 +119,9 @@ def test_what_cannot_become_live_is_refused(live, templates):
 
     shutil.copy(templates["new"], next_of(live))
     shutil.copy(templates["old"], retired_of(live))
-    refused(live, exchange, ConfigurationError, "still there, from the last exchange; free it: touchlog retire --all")
+    refused(
+        live, exchange, ConfigurationError, "still there, from the last exchange; free it: touchlog retire --source log"
+    )
     refused(live, exchange_back, ConfigurationError, "views.next.duckdb is there already")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from touchlog.options import Command, with_settings
+from touchlog.options import Command, source_option, with_settings
 
 if TYPE_CHECKING:
     from touchlog.settings import Settings
@@ -16,6 +16,7 @@ Examples:
   touchlog diff channel_preference --examples 20
   touchlog diff --contact ada@example.org
   touchlog diff channel_preference --all changes.jsonl
+  touchlog diff --source log
 
 Both sides are read in one snapshot, at the same offsets of the log and the same time. Personal data is shown.
 
@@ -24,6 +25,7 @@ Exit code: 0 when nothing would change, 1 when something would."""
 
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[VIEW]…")
+@source_option
 @click.option("--contact", metavar="CONTACT", help="Of one customer, as touchlog customer takes it.")
 @click.option("--channel", metavar="CHANNEL", help="Of one channel, where a view has channels.")
 @click.option("--at", "moment", metavar="TIME", help="As of this time, where a view depends on the time; default now.")
@@ -32,10 +34,11 @@ Exit code: 0 when nothing would change, 1 when something would."""
     "--all", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="All rows, as JSON lines."
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@with_settings("store", "region", "query_timeout")
+@with_settings("log", "store", "registry", "region", "query_timeout")
 def command(
     settings: "Settings",
     names: tuple[str, ...],
+    source: str,
     contact: str | None,
     channel: str | None,
     moment: str | None,
@@ -62,8 +65,18 @@ def command(
                 click.echo(f"nobody is known by {contact}", err=True)
                 raise click.exceptions.Exit(1)
             parts["customer_id"] = card["customer_id"]
-        views = views_to_compare(reader.sql, names)
-        found = [difference(reader.sql, one, now=now, parts=parts, examples=examples) for one in views]
+        if source == "log":
+            if parts or file:
+                raise click.UsageError(
+                    "--contact and --channel are given to touchlog rebuild --source log; no --all here"
+                )
+            from touchlog.from_log import differences as from_log
+
+            views = []
+            found = from_log(settings, reader, names, now=now, examples=examples)
+        else:
+            views = views_to_compare(reader.sql, names)
+            found = [difference(reader.sql, one, now=now, parts=parts, examples=examples) for one in views]
         if file is not None:
             with file.open("w", encoding="utf-8") as out:
                 for one in views:

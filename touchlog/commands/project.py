@@ -107,7 +107,7 @@ def _fold(
             serving(settings.store, answers, query_timeout=settings.query_timeout),
             _measured(settings, pulse, store),
             closing(errands),
-            _shown(until_caught_up) as show,
+            shown(until_caught_up) as show,
         ):
             projector = Projector(
                 log,
@@ -165,7 +165,7 @@ def _measured(settings: "Settings", pulse: "Pulse", store: "Store") -> Iterator[
 
 
 @contextmanager
-def _shown(until_caught_up: bool) -> Iterator[Callable[["Progress"], None]]:
+def shown(until_caught_up: bool) -> Iterator[Callable[["Progress"], None]]:
     """On a terminal a bar that moves; elsewhere a line a minute."""
     from touchlog.render import console
 

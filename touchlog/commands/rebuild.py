@@ -1,11 +1,11 @@
 """`touchlog rebuild`: the next version of projections, beside the live ones."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from touchlog.options import Command, with_settings
+from touchlog.options import Command, source_option, with_settings
 
 if TYPE_CHECKING:
     from touchlog.client import Reader
@@ -17,12 +17,17 @@ Examples:
   touchlog rebuild my/channel_preference.sql
   touchlog rebuild --all
   touchlog rebuild items --cancel
+  touchlog rebuild --source log
+  touchlog rebuild --source log --contact ada@example.org
 
-The live views go on being read and written. A version is built from the event tables, in slices between batches
-(--rebuild-share of the projector's time), and is ready when everything is folded that the log held when it was begun.
-Then: touchlog diff, touchlog switch, and touchlog switch --back. It goes on after a crash, and without this command.
+The live views go on being read and written. From the event tables (the default) a version is built in slices between
+batches (--rebuild-share of the projector's time), and is ready when everything is folded that the log held when it was
+begun. It goes on after a crash, and without this command. From the log all views are built, into a file beside the
+store; interrupted, the same command goes on. A part of the log (--contact, --channel, --since) is for looking alone.
+Then: touchlog diff, touchlog switch, and touchlog switch --back (with --source log for that file).
 
-Exit code: 0 when it is ready (or was paused, cancelled); 75 when the log was not folded that far yet."""
+Exit code: 0 when it is ready (or was paused, cancelled); 75 when the log was not folded that far yet; 7 at a record
+that cannot be folded and was not parked before, unless --on-poison park."""
 
 _NOT_YET = 75
 _POLL_S = 0.2
@@ -31,13 +36,37 @@ _POLL_S = 0.2
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("names", nargs=-1, metavar="[NAME | FILE.sql]…")
 @click.option("--all", "every", is_flag=True, help="All projections.")
+@source_option
+@click.option("--contact", metavar="CONTACT", help="From the log: one customer alone.")
+@click.option(
+    "--channel", "channels", multiple=True, metavar="CHANNEL", help="From the log: this channel alone (repeat)."
+)
+@click.option("--since", metavar="TIME", help="From the log: what occurred then or later alone.")
+@click.option("--from-what-is-left", is_flag=True, help="From the log, also when it lost its beginning.")
+@click.option(
+    "--on-poison", type=click.Choice(["stop", "park"]), default="stop", show_default=True, help="At a new bad record."
+)
 @click.option("--pause", is_flag=True, help="Stop building; the same command without it begins again.")
 @click.option("--cancel", is_flag=True, help="Drop what is coming, and what was built of it.")
 @click.option("--no-wait", is_flag=True, help="Leave the work to the running projector.")
 @click.option("--json", "as_json", is_flag=True, help="The versions as JSON.")
-@with_settings("log", "store", "query_timeout")
+@with_settings(
+    *("log", "store", "registry", "region", "batch_size", "compact_after", "memory_limit", "threads", "query_timeout")
+)
 def command(
-    settings: "Settings", names: tuple[str, ...], every: bool, pause: bool, cancel: bool, no_wait: bool, as_json: bool
+    settings: "Settings",
+    names: tuple[str, ...],
+    every: bool,
+    source: str,
+    contact: str | None,
+    channels: tuple[str, ...],
+    since: str | None,
+    from_what_is_left: bool,
+    on_poison: Literal["stop", "park"],
+    pause: bool,
+    cancel: bool,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
     """Build a version of projections beside the live ones.
 
@@ -48,6 +77,15 @@ def command(
 
     if pause and cancel:
         raise click.UsageError("--pause or --cancel, not both")
+    if source == "log":
+        if names or pause or no_wait:
+            raise click.UsageError("from the log all views are built, by this command itself: Ctrl-C pauses it")
+        _from_log(settings, contact, channels, since, from_what_is_left, on_poison, cancel=cancel)
+        return
+    if contact or channels or since or from_what_is_left:
+        raise click.UsageError(
+            "a part is built from the log: add --source log; touchlog diff takes parts of the others"
+        )
     if not (names or every or pause or cancel):
         raise click.UsageError("name a projection, a .sql file, or --all")
     with Reader(settings.store, timeout_s=settings.query_timeout) as reader, _Bar() as bar:
@@ -73,6 +111,54 @@ def command(
     if any(version["state"] == "catching up" for version in found):
         click.echo("the log is not folded so far yet; type: touchlog project", err=True)
         raise click.exceptions.Exit(_NOT_YET)
+
+
+def _from_log(
+    settings: "Settings",
+    contact: str | None,
+    channels: tuple[str, ...],
+    since: str | None,
+    from_what_is_left: bool,
+    on_poison: Literal["stop", "park"],
+    *,
+    cancel: bool,
+) -> None:
+    """All views, into the file beside the store."""
+    from consumers.part import Part
+    from projections.exchange import next_of
+    from touchlog.client import Reader
+    from touchlog.commands.project import shown
+    from touchlog.from_log import build_beside, discard, keys_of
+    from touchlog.signals import asked_to_stop
+    from touchlog.then import Then
+
+    if cancel:
+        discard(next_of(settings.store))
+        return
+    with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
+        part = None
+        if contact or channels or since:
+            keys = keys_of(settings, reader, contact) if contact else frozenset()
+            part = Part(contact_points=keys, channels=frozenset(channels), since=Then.of(since, None).happened)
+        with asked_to_stop() as stop, shown(True) as show:
+            path, done = build_beside(
+                settings,
+                reader,
+                part=part,
+                on_poison=on_poison,
+                from_what_is_left=from_what_is_left,
+                on_progress=show,
+                stop=stop,
+            )
+    click.echo(
+        f"{done.state}: {done.read:,} records read = {done.applied:,} applied + {done.duplicates:,} duplicates"
+        f" + {done.parked:,} parked, in {done.seconds:.1f} s, into {path}; lag {done.lag:,}",
+        err=True,
+    )
+    if done.lag:
+        raise click.exceptions.Exit(_NOT_YET)
+    take = "" if part else "; take it: touchlog switch --source log"
+    click.echo(f"see what would change: touchlog diff --source log{take}", err=True)
 
 
 def _fence(settings: "Settings") -> tuple[tuple[str, int, int], ...]:
