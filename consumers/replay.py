@@ -60,22 +60,55 @@ def fold_again(
         # Before there is a file that says nothing.
         _check_reach(log, until, {}, from_what_is_left)
     with Store.open(path, memory_limit=memory_limit, threads=threads) as store:
-        positions = store.positions()
-        _mark(store, positions, until, part)
-        _check_reach(log, until, positions, from_what_is_left)
-        projector = Projector(
-            Replayed(log, until, keep=None if part is None else PartOfBatch(part, registry)),
+        return fold_on(
+            log,
             store,
             registry,
+            until,
             batch_size=batch_size,
             compact_after=compact_after,
             on_progress=on_progress,
+            stop=stop,
+            part=part,
+            from_what_is_left=from_what_is_left,
+            mended=mended,
             temper=temper,
         )
-        done = projector.run(until_caught_up=True, stop=stop)
-        if mended and not done.lag:
-            mend_again(store, registry, mended)
-        return done
+
+
+def fold_on(
+    log: Log,
+    store: Store,
+    registry: Registry,
+    until: Positions,
+    *,
+    batch_size: int = 10_000,
+    compact_after: int = 300_000,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    part: Part | None = None,
+    from_what_is_left: bool = False,
+    mended: Mapping[Position, bytes] | None = None,
+    temper: Temper | None = None,
+) -> Progress:
+    """The same, of a store that is open."""
+    until = {at: offset for at, offset in until.items() if part is None or at.topic in part.topics}
+    positions = store.positions()
+    _mark(store, positions, until, part)
+    _check_reach(log, until, positions, from_what_is_left)
+    projector = Projector(
+        Replayed(log, until, keep=None if part is None else PartOfBatch(part, registry)),
+        store,
+        registry,
+        batch_size=batch_size,
+        compact_after=compact_after,
+        on_progress=on_progress,
+        temper=temper,
+    )
+    done = projector.run(until_caught_up=True, stop=stop)
+    if mended and not done.lag:
+        mend_again(store, registry, mended)
+    return done
 
 
 def from_log(

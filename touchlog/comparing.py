@@ -1,5 +1,6 @@
 """Comparing the views as they are with the views as they would be, through whoever holds the store."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -80,7 +81,8 @@ def all_rows(
     with batches(sql, parameters={**parameters, **_now(projection, now)}) as reader:
         for batch in reader:
             for row in batch.to_pylist():
-                yield {"view": projection.name, **row}
+                before, after = (row[name] and json.loads(row[name]) for name in ("before", "after"))
+                yield {"view": projection.name, "what": row["what"], "before": before, "after": after}
 
 
 def told(found: Difference) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from consumers.part import Part
 from consumers.projector import Progress
-from consumers.replay import fold_again
+from consumers.replay import fold_again, fold_on
 from consumers.temper import Temper
 from log.log import Log, Position, TopicPartition
 from projections.compare import Difference, compare
@@ -106,16 +106,15 @@ def differences(
     path = next_of(settings.store)
     if not path.exists():
         raise ConfigurationError("no store was built beside the live one; type: touchlog rebuild --source log")
-    with Store.open(path) as store:
-        part, views = _part(store), store.live()
     found = []
-    with _log(settings) as (log, registry):
-        for one in views:
+    with _log(settings) as (log, registry), Store.open(path) as store:
+        part = _part(store)
+        for one in store.live():
             if (names and one.name not in names) or not _comparable(one, part):
                 continue
             live, at = _live_rows(reader, one, part, now)
-            fold_again(log, path, registry, at, part=part)
-            found.append(_difference(path, one, part, live, now=now, examples=examples))
+            fold_on(log, store, registry, at, part=part)
+            found.append(_difference(store, one, part, live, now=now, examples=examples))
     return found
 
 
@@ -133,28 +132,27 @@ def _live_rows(
 
 
 def _difference(
-    path: Path, view: Projection, part: Part | None, live: pa.Table, *, now: datetime, examples: int
+    store: Store, view: Projection, part: Part | None, live: pa.Table, *, now: datetime, examples: int
 ) -> Difference:
-    with Store.open(path) as store:
-        rows = guard.query(store.cursor(), _rows(view, part), parameters=_given(view, part, now), timeout_s=_LONG_S)
-        (repeated,) = store.con.execute("SELECT coalesce(sum(duplicates), 0) FROM store.batches").fetchall()[0]
-        out = {*(leave_out(repeated).get(view.name, ())), *(_OF_OTHERS if part else ())}
-        columns = [name for name in live.column_names if name not in out]
-        store.con.register("live_rows", live)
-        store.con.register("next_rows", rows)
+    rows = guard.query(store.cursor(), _rows(view, part), parameters=_given(view, part, now), timeout_s=_LONG_S)
+    (repeated,) = store.con.execute("SELECT coalesce(sum(duplicates), 0) FROM store.batches").fetchall()[0]
+    out = {*(leave_out(repeated).get(view.name, ())), *(_OF_OTHERS if part else ())}
+    columns = [name for name in live.column_names if name not in out]
+    store.con.register("live_rows", live)
+    store.con.register("next_rows", rows)
 
-        def ask(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
-            return store.con.execute(sql, dict(parameters) or None).to_arrow_table()
+    def ask(sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        return store.con.execute(sql, dict(parameters) or None).to_arrow_table()
 
-        return compare(
-            ask,
-            view,
-            columns=columns,
-            next_columns=[name for name in rows.column_names if name not in out],
-            before="FROM live_rows",
-            after="FROM next_rows",
-            examples=examples,
-        )
+    return compare(
+        ask,
+        view,
+        columns=columns,
+        next_columns=[name for name in rows.column_names if name not in out],
+        before="FROM live_rows",
+        after="FROM next_rows",
+        examples=examples,
+    )
 
 
 def _rows(view: Projection, part: Part | None) -> str:
