@@ -58,7 +58,7 @@ class Cards:
             try:
                 # The reader's own limit interrupts the reader's connection alone.
                 with self._time_limit(scratch, self._seconds):
-                    customer = _copy(con, scratch, key, cut)
+                    customer = copy(con, scratch, key, cut)
                     return None if customer is None else _read(scratch, customer, now)
             finally:
                 scratch.rollback()
@@ -105,7 +105,7 @@ def _is_known(con: duckdb.DuckDBPyConnection, one: UUID, cut: Cut) -> bool:
     return con.execute(sql, [one]).fetchone() is not None
 
 
-def _copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> UUID | None:
+def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> UUID | None:
     """The rows of a customer's contact points, of the conversations that they take part in and of statements about
     them; the customer's id, or None when nobody is known by the key."""
     one = contact_point_id(key)

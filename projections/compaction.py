@@ -103,6 +103,10 @@ class Compaction:
             self._rest_until = now + (now - started) * (1 / self._build_share - 1)
         return True
 
+    def take_all_the_time(self) -> None:
+        """No batches are waited for any more: building need not leave time to them."""
+        self._build_share, self._rest_until = 1.0, 0.0
+
     def finish(self) -> None:
         """Do all steps that there are."""
         while self.step() or self._steps is not None:

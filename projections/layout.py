@@ -1,8 +1,8 @@
 """How an event lies in the store: the physical columns, and the bits of `flags`.
 
 People read `touchlog.interactions` and projections read `events` (projections.relations unpacks it), so this is the
-store's own affair and may change with a measurement; a change gets a new LAYOUT number, and an old store is
-rebuilt from the log.
+store's own affair and may change with a measurement; a change gets a new LAYOUT number and a step from the old one
+(projections.migrations).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 LAYOUT = 2
+"""How rows lie."""
+
+FOLD = 1
+"""What the fold makes of a record, where no table says it: to be raised when the code of consumers.columns or
+consumers.meaning puts the same record into other columns, or calls another one bad. Stores are then folded again."""
 
 # One bit each.
 TOUCHPOINT, CUSTOMER, OPENS, CLOSES, REOPENS, ABANDONS, HAND_OVER = (1 << bit for bit in range(7))

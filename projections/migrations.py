@@ -45,7 +45,9 @@ _FROM_1 = (
     WITH cases AS (
         SELECT
             batch, occurred_at, 'thread:' || channel || ':' || conversation_ref AS thread,
-            list_transform(list_distinct(from_json(rest -> '$.case_refs', '["VARCHAR"]')), lambda x: 'case:' || x) AS refs
+            list_transform(
+                list_distinct(from_json(rest -> '$.case_refs', '["VARCHAR"]')), lambda ref: 'case:' || ref
+            ) AS refs
         FROM store.events
         WHERE has_cases AND channel <> 'identity'
     ),
@@ -148,14 +150,15 @@ They find `this` (name: the store's) and `program` (name, version, fingerprint, 
 """
 
 
-def migrate(con: duckdb.DuckDBPyConnection, path: Path, projections: Sequence[Projection]) -> None:
-    """Bring a store's rows into today's layout, inside the caller's transaction; a file without any is left alone.
+def migrate(con: duckdb.DuckDBPyConnection, path: Path, projections: Sequence[Projection]) -> bool:
+    """Bring a store's rows into today's layout, inside the caller's transaction; whether they lay otherwise. A file
+    without any is left alone.
 
     Raises StoreError when they lie as a newer program lays them, or as one from before the first release.
     """
     number = remembered.layout_number(con)
     if number is None or number == layout.LAYOUT:
-        return
+        return False
     if number > layout.LAYOUT:
         raise newer(path, number)
     if not all(step in STEPS for step in range(number, layout.LAYOUT)):
@@ -173,6 +176,7 @@ def migrate(con: duckdb.DuckDBPyConnection, path: Path, projections: Sequence[Pr
     finally:
         con.unregister("this")
         con.unregister("program")
+    return True
 
 
 def check_readable(con: duckdb.DuckDBPyConnection, path: Path) -> None:

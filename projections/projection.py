@@ -52,7 +52,7 @@ class Projection:
     @property
     def fingerprint(self) -> str:
         """Of its SQL, comments and white space aside: changed SQL wants a new version."""
-        text = "\n".join(f"{name}:{_squeezed(self.blocks[name])}" for name in sorted(self.blocks))
+        text = "\n".join(f"{name}:{squeezed(self.blocks[name])}" for name in sorted(self.blocks))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -116,5 +116,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _squeezed(sql: str) -> str:
+def squeezed(sql: str) -> str:
+    """SQL on one line, without its comments."""
     return " ".join(re.sub(r"--.*", "", sql).split())

@@ -42,10 +42,7 @@ def _begin(store: Store, projection: Projection, fence: Fence) -> None:
                 if version.state == PAUSED:
                     versions.note(store.con, version.projection, BUILDING, fence=version.fence)
                 return
-            raise ConfigurationError(
-                f"version {version.projection.version} of {projection.name} is {version.state}; take it with"
-                f" touchlog switch {projection.name}, or drop it with touchlog rebuild {projection.name} --cancel"
-            )
+            raise _is_coming(version)
     for version in known:
         if version.projection.version == projection.version and not _same(version.projection, projection):
             raise ConfigurationError(
@@ -93,9 +90,15 @@ def switch(store: Store, names: Sequence[str]) -> None:
 
 
 def switch_back(store: Store, names: Sequence[str]) -> None:
-    """What was live before the last switch is live again, and what it replaced is ready for another."""
+    """What was live before the last switch is live again, and what it replaced is ready for another.
+
+    Raises ConfigurationError when another version of the name is coming, so also when this is asked for twice.
+    """
     with _changing(store):
         for version in _in_state(store, names, {RETIRED}, "was live before"):
+            for other in store.versions():
+                if other.name == version.name and other.state in COMING:
+                    raise _is_coming(other)
             _replace_live(store, version, becomes=READY)
         _publish(store)
 
@@ -153,6 +156,13 @@ def _publish(store: Store) -> None:
         raise ConfigurationError(f"the SQL cannot run: {error}") from None
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
+
+
+def _is_coming(version: Version) -> ConfigurationError:
+    return ConfigurationError(
+        f"version {version.projection.version} of {version.name} is {version.state}; take it with"
+        f" touchlog switch {version.name}, or drop it with touchlog rebuild {version.name} --cancel"
+    )
 
 
 def _same(one: Projection, other: Projection) -> bool:

@@ -24,12 +24,13 @@ from projections.identity_rules import BLOCKED, JOINING, LIMITS
 from projections.projection import squeezed
 from projections.relations import DERIVED, MACROS
 from schemas.contact_points import NAMESPACE
-from schemas.errors import RebuildNeeded, StoreError
+from schemas.errors import RebuildNeeded
 from schemas.event_types import EVENT_TYPES, OUR_STEPS, UNKNOWN, Meaning
 
 LAYOUT, MEANING, RELATIONS = "layout", "meaning", "relations"
 _PLAIN = asdict(Meaning())
 _NAMED_TYPES = 5
+_ADVICE = "fold them again from the log: touchlog rebuild --all --source log"
 
 
 def meaning() -> dict[str, Any]:
@@ -80,7 +81,7 @@ def note_layout(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def layout_number(con: duckdb.DuckDBPyConnection) -> int | None:
-    """How rows lie; None when the file holds none of a store's. Raises StoreError when that cannot be told."""
+    """How rows lie; None when the file holds none of a store's."""
     found = con.execute(
         "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'store' AND table_name = 'meta'"
     ).fetchone()
@@ -88,9 +89,7 @@ def layout_number(con: duckdb.DuckDBPyConnection) -> int | None:
     if told is None:
         return None
     number = told.partition("-")[0]
-    if not number.isdecimal():
-        raise StoreError("the store does not tell its layout; restore it from a copy, or delete it and fold the log")
-    return int(number)
+    return int(number) if number.isdecimal() else 0
 
 
 def check_meaning(con: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -102,10 +101,8 @@ def check_meaning(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     told, now = json.loads(_told(con, MEANING) or "{}"), meaning()
     if told == now:
         return
-    counts = {
-        (channel, name): count
-        for channel, name, count in con.execute("SELECT channel, type, count(*) FROM store.rows GROUP BY ALL").fetchall()
-    }
+    found = con.execute("SELECT channel, type, count(*) FROM store.rows GROUP BY channel, type").fetchall()
+    counts = {(channel, name): count for channel, name, count in found}
     if counts and told.get("rules") != now["rules"]:
         raise RebuildNeeded(
             f"{path} holds {sum(counts.values()):,} events that were folded by other rules than this touchlog's;"
@@ -120,9 +117,6 @@ def check_meaning(con: duckdb.DuckDBPyConnection, path: Path) -> None:
             f" ({named}{more}); {_ADVICE}"
         )
     _note(con, MEANING, json.dumps(now))
-
-
-_ADVICE = "fold them again from the log: touchlog rebuild --all --source log"
 
 
 def take_relations(con: duckdb.DuckDBPyConnection) -> bool:

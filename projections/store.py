@@ -10,7 +10,6 @@ Offsets, identity and dead letters are insert-only tables too: the newest batch 
 DELETE, so readers never hold up a checkpoint; nothing big has a primary key or an index.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,14 +21,12 @@ import duckdb
 import pyarrow as pa
 
 from log.log import TopicPartition
-from projections import layout, versions
+from projections import layout, migrations, remembered, versions
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
-from projections.relations import DERIVED
 from projections.store_errors import check_file, explained, not_writable, translated
-from projections.versions import LIVE, NEXT_SCHEMA, Version
+from projections.versions import BUILDING, CATCHING_UP, LIVE, NEXT_SCHEMA, READY, Version
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreError
-from schemas.event_types import EVENT_TYPES
 
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 """Tables that come in tails and runs, both sorted by contact_point_id."""
@@ -83,10 +80,11 @@ class Store:
         projections: Sequence[Projection] | None = None,
     ) -> Self:
         """Open for writing; makes the file and its tables where there are none, with these projections (default: the
-        program's own).
+        program's own). A store of an earlier version is brought up to date (docs/decisions/0008-versions.md).
 
         Raises StoreBusy when another process has it, ProjectionChanged when a projection's SQL changed and its version
-        did not, StoreFull, StoreError when it cannot be written, is damaged, or is not a store of this version.
+        did not, RebuildNeeded when its events were folded by other rules, StoreFull, StoreError when it cannot be
+        written, is damaged, no store, or one of a later version.
         """
         path = Path(path)
         try:
@@ -122,10 +120,17 @@ class Store:
         return store
 
     def _prepare(self, projections: Sequence[Projection] | None = None) -> None:
+        wanted = all_projections() if projections is None else projections
+        # By itself: whoever is told to fold the log again still reads this store, and takes from it what to fold.
         with self.transaction():
-            self._make(all_projections() if projections is None else projections)
+            if migrations.migrate(self.con, self.path, wanted):
+                self.forget_parts()
+                self._publish(wanted)
+        with self.transaction():
+            self._make()
+            self._publish(wanted)
 
-    def _make(self, projections: Sequence[Projection]) -> None:
+    def _make(self) -> None:
         con = self.con
         con.execute("CREATE SCHEMA IF NOT EXISTS store")
         for name, columns in _TABLES.items():
@@ -134,17 +139,30 @@ class Store:
             for stream, stream_columns in STREAMS.items():
                 con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(stream_columns)})")
             self.forget_parts()
-            con.execute("INSERT INTO store.meta VALUES ('layout', ?)", [_layout()])
-        found = con.execute("SELECT value FROM store.meta WHERE key = 'layout'").fetchone()
-        if found is None or found[0] != _layout():
-            raise StoreError(f"{self.path} was written by another version; delete it and type: touchlog project")
+            remembered.note(con)
+        if remembered.layout_number(con) is None:
+            raise StoreError(f"{self.path} is not a store of touchlog; name another file with --store")
+        remembered.check_meaning(con, self.path)
         for schema, table in con.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
         ).fetchall():
             con.execute(f"DROP TABLE {schema}.{table}")
+        if remembered.take_relations(con):
+            self._drop_states()
+
+    def _publish(self, projections: Sequence[Projection]) -> None:
         for projection in projections:
             self._register(projection)
         create_views(self)
+
+    def _drop_states(self) -> None:
+        """States that other relations made go; compaction builds them anew, and until then views read all events."""
+        for version in self.versions():
+            for part in self.parts(version.projection.schema):
+                self.con.execute(f"DROP TABLE {part.table}")
+            if version.state in {CATCHING_UP, READY}:
+                versions.note(self.con, version.projection, BUILDING, fence=version.fence)
+        self.forget_parts()
 
     def _register(self, projection: Projection) -> None:
         """A projection that is new to the store is live at once; another version waits for `touchlog rebuild`."""
@@ -186,8 +204,8 @@ class Store:
 
     @property
     def layout(self) -> str:
-        """What its rows mean; another version of this is another store."""
-        return _layout()
+        """What rows mean that are written now, in a word."""
+        return remembered.label()
 
     @property
     def batch(self) -> int:
@@ -303,12 +321,20 @@ class Store:
 def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
     """The store for reading only, while no projector has it.
 
-    Raises ConfigurationError when there is none, StoreBusy when a projector has it.
+    Raises ConfigurationError when there is none, StoreBusy when a projector has it, StoreError when it is of an earlier
+    version that no projector has opened since, or of a later one.
     """
     path = Path(path)
     if not path.exists():
         raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
-    return _connect(path, os.cpu_count() or 1, {"access_mode": "READ_ONLY"})
+    con = _connect(path, os.cpu_count() or 1, {"access_mode": "READ_ONLY"})
+    try:
+        with translated(path):
+            migrations.check_readable(con, path)
+    except BaseException:
+        con.close()
+        raise
+    return con
 
 
 def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -329,12 +355,6 @@ def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBP
         raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
-
-
-def _layout() -> str:
-    """What stored rows mean: how they lie, what each event type means, and what projections read."""
-    basis = repr((EVENT_TYPES, sorted(DERIVED.items())))
-    return f"{layout.LAYOUT}-{hashlib.sha256(basis.encode()).hexdigest()[:16]}"
 
 
 def _part(schema: str, name: str) -> Part:

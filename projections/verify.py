@@ -186,7 +186,7 @@ def _rebuilt(
     everything = Cut(batch=newest)
     scratch.con.begin()
     try:
-        customers = {key: card._copy(con, scratch.con, key, everything) for key in keys}
+        customers = {key: card.copy(con, scratch.con, key, everything) for key in keys}
         unknown = [contact_point_id(key) for key, customer in customers.items() if customer is None]
         if unknown:
             raise ConfigurationError(f"no event names the contact point with the id {unknown[0]}")

@@ -6,7 +6,8 @@
     │   ├── StoreError              the store cannot be opened or written
     │   │   ├── StoreBusy               another process holds it
     │   │   ├── StoreFull               no space left
-    │   │   └── OffsetConflict          somebody else moved the offsets
+    │   │   ├── OffsetConflict          somebody else moved the offsets
+    │   │   └── RebuildNeeded           folded by rules that are no longer ours
     │   ├── LogError                the log is not the one the store was folded from
     │   │   ├── TopicRecreated          same name, another topic
     │   │   ├── RetentionLost           records needed were deleted
@@ -62,6 +63,10 @@ class StoreFull(StoreError):
 
 class OffsetConflict(StoreError):
     """The stored offset is not the expected one: a second writer, or a store that was replaced."""
+
+
+class RebuildNeeded(StoreError):
+    """The store's events were folded by other rules than this program's; only the log can say them anew."""
 
 
 class LogError(Stop):

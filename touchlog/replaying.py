@@ -124,12 +124,12 @@ def anyhow(
     """
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        told: list[dict[str, Any]] | None = reader.errand("replay", asked.to_json())
-        if told is not None:
-            return told
-        if not path.exists():
-            raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
         try:
+            told: list[dict[str, Any]] | None = reader.errand("replay", asked.to_json())
+            if told is not None:
+                return told
+            if not path.exists():
+                raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
             with Store.open(path) as store:
                 found = perform(store, asked)
                 if asked.action != BEGIN:
@@ -138,7 +138,8 @@ def anyhow(
                 names = {version["name"] for version in found}
                 return [_told(version) for version in store.versions() if version.name in names]
         except StoreBusy:
-            # A projector has the file before it answers, and a reader may have it for a moment.
+            # A projector has the file before it answers and until after it has ended, and a reader may have it for a
+            # moment.
             if time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE_S)

@@ -11,8 +11,8 @@ import tests.faults.mutants
 import tests.faults.steps
 import tests.faults.victim
 import touchlog.cli
-import touchlog.commands.produce
 import touchlog.commands.diff
+import touchlog.commands.produce
 import touchlog.commands.project
 import touchlog.commands.rebuild
 import touchlog.commands.retire

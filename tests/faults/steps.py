@@ -227,7 +227,7 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
 
 def slice_thinly(rows: int) -> None:
     """Compactions that are made from now on move so many rows a step."""
-    import projections.compaction as compaction
+    from projections import compaction
 
     defaults = compaction.Compaction.__init__.__kwdefaults__
     defaults["rows_a_slice"] = rows

@@ -80,10 +80,13 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(path, content):
     assert path.read_bytes()[:4096] == before[:4096]
 
 
-def test_a_store_of_another_layout_is_refused(path):
+@pytest.mark.parametrize(
+    ("number", "advice"), [("0", "before the first release.*delete it"), ("99", "newer touchlog.*upgrade touchlog")]
+)
+def test_a_store_of_a_layout_that_nobody_knows_is_refused(path, number, advice):
     with Store.open(path) as store:
-        store.con.execute("UPDATE store.meta SET value = '0' WHERE key = 'layout'")
-    with pytest.raises(StoreError, match="another version; delete it"):
+        store.con.execute("UPDATE store.meta SET value = ? WHERE key = 'layout'", [number])
+    with pytest.raises(StoreError, match=advice):
         Store.open(path)
 
 

@@ -1,4 +1,4 @@
-"""Whether a store says what its events say: no false alarm at any moment, and every sabotage found by the right check."""
+"""Whether a store says what its events say: no false alarm at any moment, and every sabotage found by the right one."""
 
 import shutil
 from dataclasses import dataclass

@@ -21,6 +21,7 @@ EXIT_CODES = {
     "StoreBusy": 3,
     "StoreFull": 3,
     "OffsetConflict": 3,
+    "RebuildNeeded": 3,
     "LogError": 4,
     "TopicRecreated": 4,
     "RetentionLost": 4,
