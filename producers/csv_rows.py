@@ -131,14 +131,14 @@ def _payload(header: tuple[str, ...], cells: list[str], *, raw: bytes, line: int
 
 def _header(cells: list[str]) -> tuple[str, ...]:
     """Names that tell the columns apart: an empty one by its place, a repeated one by a number behind it."""
-    names: list[str] = []
+    # In the order of the columns; how often each name was there already.
+    names: dict[str, int] = {}
     for place, cell in enumerate(cells, 1):
         name = plain = cell.strip() or f"column {place}"
-        repetition = 1
         while name in names:
-            repetition += 1
-            name = f"{plain} {repetition}"
-        names.append(name)
+            names[plain] += 1
+            name = f"{plain} {names[plain]}"
+        names[name] = 1
     return tuple(names)
 
 

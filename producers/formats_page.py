@@ -12,6 +12,7 @@ from types import ModuleType
 import producers
 from producers.format import Format, Options
 from producers.formats import FORMATS
+from producers.tables import Columns
 from schemas.models import Channel, Event
 
 WRITE_ONE = "## A format of your own"
@@ -45,11 +46,12 @@ def module_of(known: Format) -> ModuleType:
 
 def _section(known: Format) -> str:
     made = ", ".join(f"`{event.channel}` `{event.type}`" for event in examples_events(known))
+    said = (module_of(known).__doc__ or known.title).strip()
     return f"""\
 ## {known.channel} {known.name}
 
-{(module_of(known).__doc__ or known.title).strip()}
-
+{said}
+{"" if _NAMES in said else _columns(module_of(known))}
 ```
 {known.example.strip()}
 ```
@@ -58,6 +60,19 @@ gives {made}.
 """
 
 
+def _columns(module: ModuleType) -> str:
+    """The columns of a table, of a module that has some and does not tell them itself."""
+    rows = [
+        f"| {field} | {', '.join(names)} |"
+        for columns in vars(module).values()
+        if isinstance(columns, Columns)
+        for field, names in columns.shown.items()
+    ]
+    head = f"Columns by their {_NAMES}, or as `--column FIELD=COLUMN` says; what is in others is kept as attributes."
+    return "\n".join(["", head, "", "| field | its column may be called |", "|---|---|", *rows, ""]) if rows else ""
+
+
+_NAMES = "usual names"
 _INTRODUCTION = """\
 # Formats
 
@@ -68,6 +83,7 @@ table), be gzipped, or come from standard input. A batch is cut into its payload
 The same payload gives the same event id, whenever and however often it is read; a webhook that a vendor delivers again
 under another delivery id is the same event. What a format has no place for in the event is kept in `attributes`; a
 vendor's word that the contract has no word for becomes an event of type `unknown`, which is shown and decides nothing.
+Who unsubscribes from a list that names no content type has left news and offers; "from everything" is all e-mail.
 
 Generated from the modules in `producers/`; after a change there, type `python -m producers.formats_page` (the last
 section is written by hand and kept).

@@ -11,7 +11,9 @@ from producers.format import Options, Payload
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],]')
 _OPENERS = (b"{", b"[")
 _OPENER_OF = {b"}": b"{", b"]": b"["}
+_CLOSERS = {opener: closer for closer, opener in _OPENER_OF.items()}
 _BLANK = b" \t\r\n,"
+_LARGE = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 Line = tuple[int, bytes]
@@ -75,18 +77,38 @@ def parse_json(raw: bytes) -> tuple[Any, str | None]:
 
 
 def json_sample(head: bytes) -> list[dict[str, Any]]:
-    """The objects that stand whole in the beginning of a file; for `recognises`. Never raises."""
+    """The objects that stand in the beginning of a file; for `recognises`. Never raises.
+
+    When not one stands there whole (a mail of megabytes in one line), the first has those members that do.
+    """
     lines = head.removeprefix(_BOM).splitlines(keepends=True)
-    found: list[dict[str, Any]] = []
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip(_BLANK)]
     if not numbered:
-        return found
+        return []
     whole = _spans_lines(numbered[0][1], numbered[1][1] if len(numbered) > 1 else None)
-    for raw, _, _ in _cut(numbered) if whole else _by_line(numbered):
-        content, _ = parse_json(raw)
-        if isinstance(content, dict):
-            found.append(content)
-    return found
+    pieces = [raw for raw, _, _ in (_cut(numbered) if whole else _by_line(numbered))]
+    found = [content for raw in pieces if isinstance(content := parse_json(raw)[0], dict)]
+    if found or not pieces:
+        return found
+    content, _ = parse_json(_closed(pieces[0]))
+    return [content] if isinstance(content, dict) and content else []
+
+
+def _closed(raw: bytes) -> bytes:
+    """A value that was cut off, without the member in which it was cut, its brackets closed."""
+    open_brackets: list[bytes] = []
+    kept = 0
+    for token in _TOKEN.finditer(raw):
+        mark = token[0]
+        if mark in _OPENERS:
+            open_brackets.append(mark)
+        elif mark in _OPENER_OF:
+            if not open_brackets or open_brackets.pop() != _OPENER_OF[mark]:
+                return b""
+        elif mark != b",":
+            continue
+        kept = token.start() if mark == b"," else token.end()
+    return raw[:kept] + b"".join(_CLOSERS[bracket] for bracket in reversed(open_brackets))
 
 
 def _numbered(stream: BinaryIO) -> Iterator[Line]:
@@ -99,12 +121,19 @@ def _numbered(stream: BinaryIO) -> Iterator[Line]:
 def _spans_lines(first: bytes, second: bytes | None) -> bool:
     """Whether a JSON value goes on over the line's end."""
     opening = first.strip()[:1]
-    if opening not in (b"{", b"[") or parse_json(first)[1] is None:
+    if opening not in _OPENERS or _is_whole(first, opening):
         return False
     if second is None or first.strip() == opening:
         return True
     value, error = parse_json(second)
     return error is not None or not isinstance(value, dict if opening == b"{" else list)
+
+
+def _is_whole(line: bytes, opening: bytes) -> bool:
+    """Whether the line is a JSON value; one of many megabytes is believed to be by its end, as parsing takes memory."""
+    if len(line) > _LARGE:
+        return line.rstrip().endswith(_CLOSERS[opening])
+    return parse_json(line)[1] is None
 
 
 def _by_line(lines: Iterable[Line]) -> Iterator[Piece]:

@@ -11,9 +11,11 @@ A value of another sort raises InvalidEvent("conversation.id: not text"): the fi
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -37,16 +39,20 @@ __all__ = [
     "event_of",
     "json_payloads",
     "json_sample",
+    "object_in",
     "parse_json",
     "point",
     "purpose_of",
     "read_time",
+    "snake",
     "source",
+    "timeless_id",
     "well_formed",
 ]
 
 LONGEST_ATTRIBUTE = 1_000
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_CONTACT_POINT = 512
 
 
@@ -71,8 +77,7 @@ def event_of(
     """
     points = ordered(contact_points)
     if occurred_at is None and points:
-        key = points[0].key
-        fields["event_id"] = derive_event_id(reference, type, key, _NO_TIME, discriminator, system)
+        fields["event_id"] = timeless_id(reference, type, points, discriminator, system)
         fields["attributes"] = {**fields.get("attributes", {}), "time_from": "observed_at"}
     return build_event(
         channel,
@@ -86,6 +91,37 @@ def event_of(
         source=source(vendor, options),
         **fields,
     )
+
+
+def timeless_id(
+    reference: str,
+    type_: str,
+    contact_points: Iterable[ContactPoint],
+    discriminator: str | None = None,
+    system: str | None = None,
+) -> UUID:
+    """The id of an event that is told at several times, or at none: it does not depend on when it was.
+
+    Without contact points it does not depend on whose it is, either.
+    """
+    key = next((first.key for first in ordered(contact_points)[:1]), "")
+    return derive_event_id(reference, type_, key, _ANY_TIME, discriminator, system)
+
+
+def object_in(fields: Fields, *names: str) -> Fields:
+    """An object inside, also one that is written as JSON in a text; without fields when there is none.
+
+    For what is optional or not the vendor's own: whatever else stands there is no reason to refuse an event.
+    """
+    found = fields.value(*names)
+    if isinstance(found, str):
+        found, _ = parse_json(well_formed(found).encode())
+    return Fields(found if isinstance(found, Mapping) else {}, fields.where(*names))
+
+
+def snake(name: str) -> str:
+    """`ServerID` and `ipAddress` as `server_id` and `ip_address`: attributes have one manner of writing."""
+    return _HUMP.sub("_", name).lower()
 
 
 def point(

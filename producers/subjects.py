@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-from producers.fields import Fields
+from producers.fields import Fields, well_formed
 from schemas.models import ContentType, Purpose
 
 _WORDS: dict[ContentType, frozenset[str]] = {
@@ -32,6 +33,7 @@ _CASE_FIELDS = {
     "order": ("order", "order_ref", "order_id", "order_number"),
     "invoice": ("invoice", "invoice_ref", "invoice_id", "invoice_number"),
 }
+_TOO_LARGE = 10**30
 _CASE_REF = re.compile(r"(case|order|invoice):(.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -57,16 +59,28 @@ def case_refs(*given: Fields) -> tuple[str, ...]:
     """References to cases, orders and invoices that the fields hold: `case:12345`, `order:A-77`, `invoice:9001`.
 
     Read are `case`, `case_ref`, `ticket`, `order`, `order_id`, `invoice`, … (texts or lists of texts), and
-    `case_refs`, where the kind stands before a colon or is `case`.
+    `case_refs`, where the kind stands before a colon or is `case`. What is no text or number there is left out.
     """
     found: dict[str, None] = {}
     for fields in given:
-        for kind, names in _CASE_FIELDS.items():
-            for value in fields.texts(*names):
+        for kind, names in (*_CASE_FIELDS.items(), ("case", ("case_refs",))):
+            for value in next((texts for name in names if (texts := _texts(fields.value(name)))), []):
                 found[case_ref(kind, value)] = None
-        for value in fields.texts("case_refs"):
-            found[case_ref("case", value)] = None
     return tuple(ref for ref in found if ref)
+
+
+def _texts(value: Any) -> list[str]:
+    """Texts and numbers, one or a list of them; an object of that name is something else."""
+    found = (_text(item) for item in (value if isinstance(value, list) else [value]))
+    return [text for text in found if text]
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, str):
+        return well_formed(item).strip()
+    if isinstance(item, bool) or not isinstance(item, int | float) or not abs(item) < _TOO_LARGE:
+        return ""
+    return str(int(item)) if item == int(item) else str(item)
 
 
 def case_ref(kind: str, value: str) -> str:

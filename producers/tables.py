@@ -35,6 +35,7 @@ class Columns:
     """Which column a field of the contract is in: `Options.columns` says it, or else the header's usual names do."""
 
     def __init__(self, **usual_names: str) -> None:
+        self.shown = {field: tuple(name.strip() for name in names.split(",")) for field, names in usual_names.items()}
         self.usual_names = {
             field: tuple(_comparable(name) for name in (field, *names.split(",")))
             for field, names in usual_names.items()

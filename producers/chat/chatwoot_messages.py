@@ -1,7 +1,6 @@
 """The events of Chatwoot's webhooks about a message."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from producers.chat.chatwoot_contacts import account_of, contact_points
@@ -14,15 +13,18 @@ from producers.chat.chatwoot_facts import (
     word,
 )
 from producers.format import Options
-from producers.reading import Fields, attributes, event_of, source
+from producers.reading import Fields, attributes, event_of, source, timeless_id
 from schemas.errors import InvalidEvent
-from schemas.event import derive_event_id, ordered
 from schemas.models import Author, Direction, Event, Survey, SurveyKind
 
 _CSAT_SCALE = 5
-_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_TYPE = {"incoming": "message.received", "outgoing": "message.sent", "template": "message.sent"}
 _BY_STATUS = {"delivered": "message.delivered", "read": "message.read", "failed": "message.failed"}
+# Who reads is the customer; that ours arrived is the channel's word, and nobody's act.
+_WHOSE: dict[str, dict[str, Any]] = {
+    "delivered": {"direction": Direction.REPORT, "author": None},
+    "read": {"direction": Direction.INBOUND, "author": Author.CUSTOMER},
+}
 _BOTS = frozenset({"agent_bot", "agentbot", "captain_assistant", "captain::assistant", "bot"})
 _WITH_TEXT = frozenset({"message.received", "message.sent", "message.edited"})
 
@@ -68,7 +70,7 @@ def message_updated(payload: Fields, options: Options) -> Iterator[Event]:
     elif content.has("external_error"):
         facts["type"] = "message.failed"
     elif status in _BY_STATUS:
-        facts |= {"type": _BY_STATUS[status], "direction": Direction.REPORT}
+        facts |= {"type": _BY_STATUS[status], **_WHOSE.get(status, {})}
     yield _message(payload, options, **facts)
 
 
@@ -121,9 +123,9 @@ def _message(
         "attributes": noted | conversation_attributes(payload, conversation),
     }
     reference, system = f"chatwoot/{account}/message/{number}", source(VENDOR, options)
-    points = ordered(contact_points(payload, conversation, account, options))
+    points = contact_points(payload, conversation, account, options)
     if answer is not None:
-        known["event_id"] = derive_event_id(reference, type, points[0].key, _ANY_TIME, answer, system)
+        known["event_id"] = timeless_id(reference, type, points, answer, system)
     return event_of(
         "chat",
         options,

@@ -31,6 +31,7 @@ sender's clock. A list's or a campaign's name tells the content type.
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+from producers.email.webhooks import statement_of
 from producers.fields import Fields
 from producers.format import Format, Options, Payload
 from producers.message_ids import message_id
@@ -51,13 +52,10 @@ from schemas.models import (
     Assurance,
     Author,
     BounceClass,
-    Channel,
     ContactPoint,
     Direction,
     Event,
     Kind,
-    Statement,
-    StatementKind,
 )
 
 VENDOR = "segment"
@@ -139,7 +137,7 @@ def _chat(call: Fields, kind: str, name: str, options: Options) -> Event:
         agent=told.ref("agent_id", "agent_username"),
         summary=told.text("message_body") if is_message else None,
         contact_points=_people(call, options),
-        case_refs=_cases(told),
+        case_refs=case_refs(told),
         page_url=call.text("context.page.url", "properties.url"),
         **_common(call, kind, type_, options),
     )
@@ -151,9 +149,6 @@ def _mail(call: Fields, name: str, options: Options) -> Event:
     scope, number = source(VENDOR, options), told.ref("email_id")
     ref = None if number is None else (message_id(number) if "@" in number else f"{scope}/email/{number}")
     content_type = content_type_of([*told.texts("list_name"), *told.texts("campaign_name")])
-    statement = None
-    if type_ == "subscription.opted_out":
-        statement = Statement(kind=StatementKind.OPT_OUT, channel=Channel.EMAIL, content_type=content_type)
     return event_of(
         "email",
         options,
@@ -166,12 +161,12 @@ def _mail(call: Fields, name: str, options: Options) -> Event:
         contact_points=_people(call, options, mailed=True),
         content_type=content_type,
         purpose=purpose_of(content_type),
-        statement=statement,
+        statement=statement_of(type_, content_type),
         subject=told.text("email_subject"),
         summary=told.text("email_subject"),
         url=told.text("link_url"),
         bounce_class=_bounce_class(told) if type_ == "message.bounced" else None,
-        case_refs=_cases(told),
+        case_refs=case_refs(told),
         **_common(call, "track", type_, options),
     )
 
@@ -222,11 +217,6 @@ def _own_id(call: Fields) -> str:
     if own is None:
         raise InvalidEvent(f"{call.where('messageId')}: missing, and the message has no id of its own")
     return own
-
-
-def _cases(told: Fields) -> tuple[str, ...]:
-    """Orders, invoices and tickets that the properties name; objects of that name are something else."""
-    return case_refs(Fields({k: v for k, v in told.content.items() if isinstance(v, str | int)}, told.path))
 
 
 def _bounce_class(told: Fields) -> BounceClass | None:

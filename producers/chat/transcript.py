@@ -209,7 +209,9 @@ def _written(text: str, assurance: Assurance, options: Options) -> ContactPoint:
 
 
 def _address(fields: Fields) -> dict[str, str]:
-    return {str(name): text for name in fields.content if (text := fields.text(str(name)))}
+    # One by one: a reason must not name a part that the contract does not know.
+    parts = ((str(name), Fields({"part": part}, fields.path).text("part")) for name, part in fields.content.items())
+    return {name: text for name, text in parts if text}
 
 
 def _survey(line: Fields) -> Survey | None:

@@ -1,12 +1,13 @@
 """The events of Zammad's articles: each on the channel that it came or went by."""
 
-import html
 import re
 from collections.abc import Iterator
 from email.utils import getaddresses
 from typing import Any
 
 from producers.chat.zammad_tickets import CHANNELS, VENDOR, Ticket
+from producers.email.headers import of_domains
+from producers.email.text import plain_text
 from producers.fields import Fields
 from producers.message_ids import message_id
 from producers.reading import attributes, point, source
@@ -27,7 +28,6 @@ _OWN_IDS = frozenset({"twitter", "facebook", "whatsapp"})
 _AUTHORS = {"customer": Author.CUSTOMER, "agent": Author.HUMAN, "system": Author.TEMPLATE}
 _MOST_ADDRESSES = 50
 _LONGEST_BODY = 5_000
-_TAG = re.compile(r"<[^<>]*>")
 _SPACE = re.compile(r"\s+")
 
 
@@ -85,8 +85,9 @@ def _mail(article: Fields, ticket: Ticket, facts: dict[str, Any], *, inbound: bo
         yield ticket.event("email", type="message.auto_replied" if automatic else "message.received", **facts)
         return
     card = ticket.customer()
-    recipients = [one for one in _addresses(article, "to") if _domain(one) not in ticket.options.our_domains]
-    copied = [one for one in _addresses(article, "cc") if _domain(one) not in ticket.options.our_domains]
+    ours = ticket.options.our_domains
+    recipients = [one for one in _addresses(article, "to") if not of_domains(one, ours)]
+    copied = [one for one in _addresses(article, "cc") if not of_domains(one, ours)]
     copies = [point(Kind.EMAIL, address, ticket.options, role=Role.CC) for address in copied]
     type_ = _sent(article, "message.received", inbound=False)
     for address in recipients:
@@ -162,14 +163,10 @@ def _addresses(article: Fields, name: str) -> list[str]:
     return [address for _, address in getaddresses([written])[:_MOST_ADDRESSES] if "@" in address]
 
 
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2].lower()
-
-
 def _text(article: Fields) -> str | None:
     body = (article.text("body") or "")[:_LONGEST_BODY]
     if "html" in (article.text("content_type") or "").lower():
-        body = html.unescape(_TAG.sub(" ", body))
+        body = plain_text(body)
     return _SPACE.sub(" ", body).strip() or None
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from producers.fields import Fields
 from producers.format import Options
-from producers.reading import attributes, case_refs, event_of, point, source
+from producers.reading import attributes, case_refs, event_of, point, source, timeless_id
 from producers.subjects import case_ref
-from schemas.event import derive_event_id, ordered
 from schemas.models import Assurance, ContactPoint, Direction, Event, Kind, Role
 
 VENDOR = "zammad"
@@ -24,7 +23,6 @@ CHANNELS = {
 }
 _NOBODY = "1"
 """Zammad's user for "no owner", and for itself."""
-_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,9 +37,8 @@ class Ticket:
     @classmethod
     def of(cls, fields: Fields, options: Options) -> "Ticket":
         """Raises InvalidEvent when the ticket has no id."""
-        plain = {name: value for name, value in fields.content.items() if isinstance(value, str | int)}
         own = [case_ref("case", fields.ref("number") or "")]
-        found = dict.fromkeys([*own, *case_refs(Fields(plain, fields.path))])
+        found = dict.fromkeys([*own, *case_refs(fields)])
         return cls(
             fields=fields,
             options=options,
@@ -127,13 +124,13 @@ def state_events(ticket: Ticket, article: Fields) -> Iterator[Event]:
 def _once(ticket: Ticket, channel: str, type_: str, at: datetime | None, change: str, **fields: Any) -> Event:
     """The event of a change, whose id does not rest on when it was told."""
     reference, system = f"{ticket.scope}/{ticket.number}", source(VENDOR, ticket.options)
-    points = ordered(ticket.customer())
+    points = ticket.customer()
     return ticket.event(
         channel,
         type=type_,
         reference=reference,
         system=system,
-        event_id=derive_event_id(reference, type_, points[0].key, _ANY_TIME, change, system),
+        event_id=timeless_id(reference, type_, points, change, system),
         occurred_at=at or ticket.options.observed_at,
         source_event_id=ticket.number,
         direction=Direction.OUTBOUND,

@@ -29,22 +29,22 @@ from typing import Any, BinaryIO
 from producers.email.webhooks import (
     bounce_class_of,
     given_ref,
-    is_machine,
-    own_case_refs,
-    own_data,
     received_mail,
     report_event,
     statement_of,
 )
 from producers.format import Format, Options, Payload
+from producers.machines import is_machine
 from producers.message_ids import message_id
 from producers.reading import (
     Fields,
     attributes,
+    case_refs,
     content_type_of,
     cut_payloads,
     json_payloads,
     json_sample,
+    object_in,
     parse_json,
     purpose_of,
     source,
@@ -93,7 +93,7 @@ def _report(payload: Fields, options: Options) -> Event:
     given = payload.required("event")
     word = _JOINTS.sub("_", _CAMEL.sub("_", given[:100])).lower()
     type_ = _TYPES.get(word, "unknown")
-    own = own_data(payload, "X-Mailin-custom", "X-Mailin-Custom")
+    own = object_in(payload, "X-Mailin-custom", "X-Mailin-Custom")
     campaign, name = payload.ref("camp_id"), payload.text("campaign name", "campaign_name")
     tags = _tags(payload)
     content_type = content_type_of([*own.texts("content_type"), *tags, *([name] if name else [])])
@@ -111,7 +111,7 @@ def _report(payload: Fields, options: Options) -> Event:
         discriminator=_discriminator(payload, type_, word),
         occurred_at=payload.required_time(*_TIMES, options=options),
         message_ref=reference,
-        case_refs=own_case_refs(own),
+        case_refs=case_refs(own),
         content_type=content_type,
         purpose=purpose_of(content_type) or (Purpose.MARKETING if campaign else None),
         topic=own.ref("topic"),

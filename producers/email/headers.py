@@ -1,23 +1,10 @@
-"""What real mail says in its headers and its text, however badly it is made. Nothing here raises but InvalidEvent.
-
-The new text of a reply is told from what is quoted by the library mail-parser-reply, which knows how mail programs
-introduce a quotation in many languages, Outlook's header blocks among them. `new_text` does around it what it does not:
-
-- its patterns take quadratic or cubic time, so it sees at most 4,000 characters in lines of at most 250;
-- it keeps lines that are quoted with `>`, and what introduces a message that is forwarded or quoted whole in any
-  language but English; it misses Spanish altogether (`El … escribió:`, `Enviado el:`), and French, English and German
-  where the mail program wrapped the line: `_INTRODUCTION` has these;
-- it may take a text of the form "From: …", "To: …" for a quotation as a whole: the text stands then;
-- its notion of a signature swallows whatever follows a line such as "Thanks, …": signatures stay, but for `-- `.
-"""
+"""What real mail says in its headers and parts, however badly it is made. Nothing here raises but InvalidEvent."""
 
 import codecs
-import html
 import io
 import re
-import warnings
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -26,14 +13,11 @@ from email.utils import getaddresses
 from functools import lru_cache
 from typing import Any
 
-from mailparser_reply.parser import EmailMessage
-
 from producers.fields import well_formed
 from producers.format import Options
-from producers.reading import event_of
+from producers.reading import event_of, timeless_id
 from producers.times import read_time
 from schemas.errors import InvalidEvent
-from schemas.event import derive_event_id, ordered
 from schemas.models import CLOCK_TOLERANCE, EARLIEST, ContactPoint, Event
 
 VENDOR = "rfc5322"
@@ -49,41 +33,18 @@ KNOWN_FIELDS = frozenset(
 )
 """What begins a message, among other fields."""
 
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGE = 1 << 20
 _LONGEST_RUN = 1 << 18
-_MOST_ADDRESSES = 1 << 20
-_MOST_TEXT = 100_000
-_LONGEST_REPLY, _LONGEST_LINE = 4_000, 250
-_LANGUAGES = ("en", "de", "fr", "es", "sv", "da", "nl", "it")
-
+_MOST_ADDRESSES = 1 << 17
+_MOST_SEARCHED = 100_000
 _SPACE = re.compile(r"\s+")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 _LOOKS_LIKE_ADDRESS = re.compile(
     r"(?<![^\s<>\"(),:;\[\]])[^\s<>\"(),:;\[\]@]{1,64}@[^\s<>\"(),:;\[\]@]{1,255}(?![^\s<>\"(),:;\[\]])"
 )
 _STAMPED = re.compile(r";([^;]{0,200})$")
-_TAG = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>")
-_LINE_TAG = re.compile(r"(?i)<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|hr|/?blockquote|/?table)\b[^<>]{0,1000}>")
-_QUOTED_HTML = re.compile(
-    r"(?i)<blockquote\b|<(?:div|span|a)\b[^<>]{0,300}?"
-    r"(?:gmail_quote|yahoo_quoted|divRplyFwdMsg|appendonsend|protonmail_quote|moz-cite-prefix)"
-)
-_INTRODUCTION = re.compile(
-    r"""(?:-{2,}\s*(?:Original|Forwarded|Urspr.ngliche|Weitergeleitete|Mensaje|Message|Ursprungligt|Vidarebefordrat
-        |Oprindelig|Videresendt|Messaggio|Oorspronkelijk|Doorgestuurd)\b.{0,80}
-    |(?:Begin\ forwarded\ message|Anfang\ der\ weitergeleiteten\ (?:Nachricht|E-?Mail)|D.but\ du\ message\ \S+
-        |Vidarebefordrat\ brev|Inicio\ del\ mensaje\ reenviado)\s*:.{0,20}
-    |(?=.*[\d@])(?:On\b.{3,220}\bwrote\s*:|Am\b.{3,220}\bschrieb\b.{0,120}:|Le\b.{3,220}\ba\ .crit\s*:
-    |(?:Den\b.{3,220}|\d.{5,220})\bskrev\b.{0,120}:|El\b.{3,220}\bescribi.\s*:)
-    |De:\s.{1,220}\ Enviado(?:\ el)?:.{3,100}
-    |_{20,})""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_PGP_ARMOUR = re.compile(r"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[\w-]{1,40}: [^\n]{0,200}\n)*\n")
 # Codecs of Python that are no charset of mail; some warn, some take quadratic time.
 _NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"})
-_NOT_TO_READ = frozenset({"text/calendar", "text/rfc822-headers", "text/vcard", "text/x-vcard", "text/directory"})
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
 
@@ -92,6 +53,7 @@ class Headers:
 
     def __init__(self, message: Message) -> None:
         self._fields: dict[str, list[str]] = {}
+        self._known: dict[str, list[str]] = {}
         for name, value in message.raw_items():
             self._fields.setdefault(str(name).lower(), []).append(_unescaped(str(value)))
 
@@ -119,7 +81,10 @@ class Headers:
         """The addresses of all fields of these names, without display names, group names and repetitions."""
         found: dict[str, str] = {}
         for value in (value for name in names for value in self.all(name)):
-            for address in _addresses(value):
+            # Asked for again and again, and slow where there are thousands.
+            if value not in self._known:
+                self._known[value] = _addresses(value)
+            for address in self._known[value]:
                 found.setdefault(address.lower(), address)
         return list(found.values())
 
@@ -193,30 +158,9 @@ def parameter(part: Message, name: str) -> str:
     return found.strip().lower() if isinstance(found, str) else ""
 
 
-def new_text(message: Message) -> str:
-    """What the sender wrote, without what is quoted, on one line, of at most 4,000 characters.
-
-    Empty when there is no text, or none that can be read: encrypted, an invitation alone.
-    """
-    leaves = [
-        part
-        for part in parts(message)
-        if part.get_content_maintype() == "text"
-        and part.get_content_type() not in _NOT_TO_READ
-        and not _is_attachment(part)
-    ]
-    leaves.sort(key=lambda part: part.get_content_type() != "text/plain")
-    for part in leaves:
-        text = body(part)[:_MOST_TEXT]
-        text = _unsigned(text) if part.get_content_type() == "text/plain" else _text_of_html(text)
-        if text.strip():
-            return _SPACE.sub(" ", _latest(text)).strip()
-    return ""
-
-
 def attachments(message: Message) -> int:
     """How many files hang on it; signatures of OpenPGP and S/MIME are none."""
-    return sum(_is_attachment(part) and part.get_content_type() not in _SIGNATURES for part in parts(message))
+    return sum(is_attachment(part) and part.get_content_type() not in _SIGNATURES for part in parts(message))
 
 
 def mail_event(
@@ -235,8 +179,7 @@ def mail_event(
     The same mail has other times of receipt in other mailboxes, and is one event. Raises InvalidEvent.
     """
     if makeshift and occurred_at is not None and contact_points:
-        key = ordered(contact_points)[0].key
-        fields["event_id"] = derive_event_id(reference, type, key, _NO_TIME, discriminator)
+        fields["event_id"] = timeless_id(reference, type, contact_points, discriminator)
         fields["attributes"] = {**fields.get("attributes", {}), "time_from": "received"}
     return event_of(
         "email",
@@ -294,7 +237,7 @@ def _addresses(value: str) -> list[str]:
     if found:
         return found
     # Some programs encode the whole field, address and all.
-    text = f"{value[:_MOST_TEXT]} {_words(value[:LONGEST_TEXT])}"
+    text = f"{value[:_MOST_SEARCHED]} {_words(value[:LONGEST_TEXT])}"
     return [address for address in _LOOKS_LIKE_ADDRESS.findall(text) if is_address(address)]
 
 
@@ -390,83 +333,8 @@ def _mended(raw: bytes) -> bytes:
     return b"".join(kept) + raw[end:]
 
 
-def _unsigned(text: str) -> str:
-    """Plain text without OpenPGP's armour; nothing when it is encrypted."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text.lstrip().startswith(("-----BEGIN PGP MESSAGE-----", "begin 6")):
-        return ""
-    return _PGP_ARMOUR.sub("", text, count=1).partition("-----BEGIN PGP SIGNATURE-----")[0]
-
-
-def _text_of_html(text: str) -> str:
-    quoted = _QUOTED_HTML.search(text)
-    if quoted is not None:
-        before = _untagged(text[: quoted.start()])
-        if before.strip():
-            return before
-    return _untagged(text)
-
-
-def _untagged(text: str) -> str:
-    lines = _LINE_TAG.sub("\n\\g<0>", _SPACE.sub(" ", text))
-    return html.unescape(_TAG.sub(" ", lines))
-
-
-def _latest(text: str) -> str:
-    """The newest reply of a thread; the text itself when nothing of it seems to be new."""
-    lines = _bounded(text)
-    own: list[str] = []
-    place = 0
-    while place < len(lines):
-        line = lines[place]
-        following = lines[place + 1] if place + 1 < len(lines) else ""
-        introduces = 1 if _INTRODUCTION.fullmatch(line) else 2 if _wraps(line, following) else 0
-        if (introduces or line == "--") and not _is_greeting(own):
-            break
-        if not introduces and not line.startswith(">"):
-            own.append(line)
-        place += introduces or 1
-    kept = "\n".join(own).strip()
-    return _without_quotation(kept) or kept or "\n".join(line.lstrip("> ") for line in lines)
-
-
-def _is_greeting(lines: list[str]) -> bool:
-    """Whether no more stands there than "Hello Ada,": the answer stands beneath the quotation then."""
-    said = [line for line in lines if line]
-    return not said or (len(said) == 1 and len(said[0]) <= 60 and said[0].endswith((",", "!")))
-
-
-def _wraps(line: str, following: str) -> bool:
-    return _INTRODUCTION.fullmatch(f"{line} {following}") is not None and not _INTRODUCTION.fullmatch(following)
-
-
-def _without_quotation(text: str) -> str:
-    """What mail-parser-reply takes for the newest reply, signature and all; empty when it finds none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            thread = EmailMessage(text=text, languages=list(_LANGUAGES), keep_hyphen_lists=True).read()
-    except Exception:
-        # A pattern of the library that fails on some text must not cost the mail.
-        return ""
-    return str(thread.replies[0].full_body).strip() if thread.replies else ""
-
-
-def _bounded(text: str) -> list[str]:
-    """The first 4,000 characters or so in lines of at most 250, blanks and blank lines made one."""
-    lines: list[str] = []
-    left = _LONGEST_REPLY
-    for line in text.splitlines():
-        one = _SPACE.sub(" ", line).strip()[:_LONGEST_LINE]
-        if one or (lines and lines[-1]):
-            lines.append(one)
-            left -= len(one) + 1
-        if left <= 0:
-            break
-    return lines
-
-
-def _is_attachment(part: Message) -> bool:
+def is_attachment(part: Message) -> bool:
+    """Whether a part is a file that hangs on the message."""
     try:
         return part.get_content_disposition() == "attachment"
     except (ValueError, LookupError, AssertionError, TypeError, IndexError):

@@ -14,9 +14,9 @@ message_ref is the variable `message_ref`, when our system gave one, else the Me
 sent mail, answers and reports meet. An event's id rests on it, on type, recipient and time, and on link, reader or
 attempt; `id` and `token` are kept as source_event_id alone. Received mail has the events and ids of `rfc5322`.
 
-Who unsubscribes with the tag `*` does so from all e-mail of the domain, else from what the tag names, and from all when
-it names no content type. Mail on its way through a route (`is-routed`) is none of ours: its reports are `unknown`, and
-about its sender.
+Who unsubscribes with the tag `*` does so from all e-mail of the domain, else from what the tag names, and from news and
+offers when it names no content type. Mail on its way through a route (`is-routed`) is none of ours: its reports are
+`unknown`, and about its sender.
 """
 
 import json
@@ -27,28 +27,25 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl
 
 from producers.email.headers import is_address
+from producers.email.mailgun_older import forwarded_mail, newer, single, stored_mail
 from producers.email.webhooks import (
-    authentication,
     bounce_class_of,
     given_ref,
-    inner,
-    is_machine,
-    own_case_refs,
-    own_data,
-    received_mail,
-    relayed_mail,
     report_event,
     statement_of,
 )
 from producers.format import Format, Options, Payload
+from producers.machines import is_machine
 from producers.message_ids import message_id
 from producers.reading import (
     Fields,
     attributes,
+    case_refs,
     content_type_of,
     cut_payloads,
     json_payloads,
     json_sample,
+    object_in,
     parse_json,
 )
 from schemas.errors import InvalidEvent
@@ -76,16 +73,7 @@ _REFUSED_CODES = frozenset({"605", "606", "607"})
 _BLOCKED = frozenset({"espblock"})
 _OLDER = frozenset({"token", "message-headers", "Message-Id", "message-id", "domain"})
 _MAIL_FIELDS = frozenset({"message-headers", "body-mime", "body-plain", "sender"})
-_LAST_COUNTS = frozenset({"timestamp", "token", "signature"})
-_TAGS = ("tags", "tag", "X-Mailgun-Tag")
 _READ_VARIABLES = frozenset({"message_ref", "content_type", "topic"})
-# Of an older webhook: whatever else it has are our own variables.
-_OLDER_FIELDS = {
-    *("event", "recipient", "timestamp", "token", "signature", "url", "Message-Id", "message-id", "message-headers"),
-    *("tag", "X-Mailgun-Tag", "X-Mailgun-Sid", "domain", "body-plain", "h", "code", "error", "notification", "reason"),
-    *("description", "ip", "country", "region", "city", "user-agent", "device-type", "client-type", "client-name"),
-    *("client-os", "bot", "campaign-id", "campaign-name", "mailing-list", "attachment-count"),
-}
 
 
 def mailgun_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:
@@ -115,21 +103,25 @@ def mailgun_events(content: Any, options: Options) -> Iterator[Event]:
     if given.has("event-data"):
         yield from _reported(given.within("event-data"), options)
     elif not given.has("event") and not _MAIL_FIELDS.isdisjoint(given.content):
-        yield from _received(_single(given), options)
+        yield from forwarded_mail(single(given), options)
     elif not isinstance(given.value("message"), Mapping) and any(name in given.content for name in _OLDER):
-        yield from _reported(_newer(given), options)
+        yield from _reported(newer(given), options)
     else:
         yield from _reported(given, options)
 
 
 def _reported(data: Fields, options: Options) -> Iterator[Event]:
     event = data.required("event")
-    headers = inner(data, "message.headers")
+    headers = object_in(data, "message.headers")
     if event == "stored":
-        yield from _stored(data, headers, options)
+        yield from stored_mail(data, headers, options)
         return
-    status, client, place = inner(data, "delivery-status"), inner(data, "client-info"), inner(data, "geolocation")
-    variables = own_data(data, "user-variables")
+    status, client, place = (
+        object_in(data, "delivery-status"),
+        object_in(data, "client-info"),
+        object_in(data, "geolocation"),
+    )
+    variables = object_in(data, "user-variables")
     tags = data.texts("tags")
     routed = data.flag("flags.is-routed") or False
     machine = _machine(client)
@@ -149,11 +141,11 @@ def _reported(data: Fields, options: Options) -> Iterator[Event]:
             occurred_at=data.required_time("timestamp", options=options),
             source_event_id=data.ref("id"),
             message_ref=reference,
-            case_refs=own_case_refs(variables),
+            case_refs=case_refs(variables),
             content_type=content_type,
             topic=variables.text("topic"),
             machine=machine,
-            statement=statement_of(type_, _left(data, tags)),
+            statement=statement_of(type_, _left(data, tags), everything="*" in tags),
             subject=headers.text("subject"),
             url=data.text("url") if event == "clicked" else None,
             bounce_class=_bounce_class(data, status) if bounced else None,
@@ -243,117 +235,7 @@ def _machine(client: Fields) -> bool | None:
 
 def _left(data: Fields, tags: list[str]) -> ContentType | None:
     lists = [text for name in ("mailing-list.address", "mailing-list.name") if (text := data.text(name))]
-    return None if "*" in tags else content_type_of([*tags, *lists])
-
-
-def _stored(data: Fields, headers: Fields, options: Options) -> Iterator[Event]:
-    """A mail came in and was stored; it has no date of its own here."""
-    told = [(name, headers.text(name) or "") for name in ("from", "to", "subject", "message-id")]
-    at = data.required_time("timestamp", options=options).isoformat()
-    yield from received_mail(
-        [*told, ("Date", at)],
-        "",
-        options,
-        vendor=VENDOR,
-        source_event_id=data.ref("id"),
-        noted=attributes(tags=data.texts("tags"), recipient=data.value("recipient")),
-    )
-
-
-def _received(given: Fields, options: Options) -> Iterator[Event]:
-    """A mail that a route forwards: whole, or its header and its text."""
-    mime, token = given.text("body-mime"), given.ref("token")
-    headers = _headers(given)
-    found = Fields({name.lower(): value for name, value in reversed(headers)})
-    at = given.time("timestamp", options=options)
-    told = [
-        authentication("mailgun.org", dkim=(found.text("x-mailgun-dkim-check-result") or "").lower() == "pass"),
-        *headers,
-        *([("Date", at.isoformat())] if at else []),
-    ]
-    noted = attributes(
-        recipient=given.value("recipient"),
-        envelope_sender=given.value("sender"),
-        spam=found.value("x-mailgun-sflag"),
-        spam_score=found.value("x-mailgun-sscore"),
-        spf=found.value("x-mailgun-spf"),
-        attachments=given.value("attachment-count") or len(_list(given.value("attachments"))) or None,
-    )
-    if mime:
-        yield from relayed_mail(mime.encode(), options, vendor=VENDOR, source_event_id=token, noted=noted)
-        return
-    text = given.value("stripped-text", "body-plain")
-    text = text if isinstance(text, str) else ""
-    yield from received_mail(told, text, options, vendor=VENDOR, source_event_id=token, noted=noted)
-
-
-def _headers(given: Fields) -> list[tuple[str, str]]:
-    pairs = _list(given.value("message-headers"))
-    headers = [
-        (pair[0], pair[1] if isinstance(pair[1], str) else str(pair[1][0] if isinstance(pair[1], list) else ""))
-        for pair in pairs
-        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and pair[1]
-    ]
-    if headers:
-        return headers
-    names = ("From", "To", "Cc", "Subject", "Message-Id", "In-Reply-To", "References", "Reply-To", "Date", "Received")
-    told = {"From": given.text("From", "from", "sender"), "To": given.text("To", "recipient")}
-    told["Subject"] = given.text("Subject", "subject")
-    return [(name, text) for name in names if (text := told.get(name) or given.text(name))]
-
-
-def _newer(given: Fields) -> Fields:
-    """An older webhook in the form of the newer: its own variables lie among the fields."""
-    flat = _single(given)
-    told = {name.lower(): value for name, value in reversed(_list_of_pairs(flat.value("message-headers")))}
-    headers = {name: told.get(name) for name in ("to", "from", "subject", "message-id")}
-    headers["message-id"] = flat.text("Message-Id", "message-id") or headers["message-id"]
-    return Fields(
-        {
-            **{name: flat.value(name) for name in ("event", "recipient", "timestamp", "reason", "url", "ip")},
-            "id": flat.value("token"),
-            "message": {"headers": headers},
-            "delivery-status": {
-                "code": flat.value("code"),
-                "message": flat.value("error", "notification"),
-                "description": flat.value("description"),
-            },
-            "client-info": {
-                **({"bot": flat.value("bot")} if "bot" in flat.content else {}),
-                **{name: flat.value(name) for name in ("user-agent", "client-name", "device-type")},
-            },
-            "geolocation": {name: flat.value(name) for name in ("country", "region", "city")},
-            "mailing-list": flat.value("mailing-list"),
-            "domain": {"name": flat.value("domain")},
-            "tags": [tag for name in _TAGS for tag in given.texts(name)],
-            "user-variables": {name: value for name, value in flat.content.items() if name not in _OLDER_FIELDS},
-        }
-    )
-
-
-def _single(given: Fields) -> Fields:
-    """Of a field that is there more than once the value that is Mailgun's."""
-    return Fields(
-        {
-            name: value[-1 if name in _LAST_COUNTS else 0] if isinstance(value, list) and value else value
-            for name, value in given.content.items()
-        }
-    )
-
-
-def _list(value: Any) -> list[Any]:
-    """A list, also as JSON text; anything else is an empty one."""
-    if isinstance(value, str):
-        value, _ = parse_json(value.encode("utf-8", "replace"))
-    return value if isinstance(value, list) else []
-
-
-def _list_of_pairs(value: Any) -> list[tuple[str, str]]:
-    return [
-        (pair[0], pair[1])
-        for pair in _list(value)
-        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
-    ]
+    return content_type_of([*tags, *lists])
 
 
 def _items(content: Any) -> list[Any]:

@@ -24,14 +24,17 @@ An unsubscription by a scanner is none: it is `unknown`.
 from collections.abc import Iterator
 from typing import Any
 
-from producers.email.webhooks import given_ref, is_machine, own_case_refs, own_data, report_event, statement_of
+from producers.email.webhooks import given_ref, report_event, statement_of
 from producers.format import Format, Options
+from producers.machines import is_machine
 from producers.reading import (
     Fields,
     attributes,
+    case_refs,
     content_type_of,
     json_payloads,
     json_sample,
+    object_in,
     source,
 )
 from schemas.models import BounceClass, Event
@@ -60,7 +63,7 @@ def mailjet_events(content: Any, options: Options) -> Iterator[Event]:
     event = payload.required("event")
     machine = is_machine(payload.text("agent"))
     type_ = _type(payload, event, machine=machine)
-    own = own_data(payload, "Payload")
+    own = object_in(payload, "Payload")
     content_type = content_type_of([*own.texts("content_type"), *payload.texts("customcampaign")])
     reference = given_ref(own, "message_ref") or _number(payload, "MessageID", "mj_message_id")
     reference = reference or payload.ref("Message_GUID")
@@ -74,7 +77,7 @@ def mailjet_events(content: Any, options: Options) -> Iterator[Event]:
         discriminator=_discriminator(payload, event),
         occurred_at=payload.required_time("time", options=options),
         message_ref=reference,
-        case_refs=own_case_refs(own),
+        case_refs=case_refs(own),
         content_type=content_type,
         topic=own.ref("topic"),
         machine=machine,

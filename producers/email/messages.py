@@ -18,10 +18,6 @@ person's. Automatic replies are `message.auto_replied`, reports of mail systems 
 - case_refs: tags of helpdesks in the subject, `[#12345]` or `[Ticket#12345]`;
 - the assurance of From: asserted when the topmost Authentication-Results says that DMARC passed, or DKIM for a domain
   that is From's, one above or one below it (RFC 7489, relaxed); else claimed.
-
-What is automatic: RFC 3834, and the habits before it that https://www.arp242.net/autoreply.html and
-https://github.com/jpmckinney/multi_mail/wiki/Detecting-autoresponders have collected. A subject that says so is
-believed only together with another sign: people write "Out of office" too.
 """
 
 import hashlib
@@ -31,12 +27,12 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 
+from producers.email.automatic import is_automatic, says_machine
 from producers.email.headers import (
     Headers,
     attachments,
     domain_of,
     mail_event,
-    new_text,
     of_domains,
     parameter,
     parsed,
@@ -44,6 +40,7 @@ from producers.email.headers import (
     within,
 )
 from producers.email.reports import report_events
+from producers.email.text import new_text
 from producers.format import Options
 from producers.message_ids import message_id, message_ids
 from producers.reading import attributes, content_type_of, point, purpose_of
@@ -84,26 +81,6 @@ _CIPHERS = {
     "application/pkcs7-mime": "s/mime",
     "application/x-pkcs7-mime": "s/mime",
 }
-
-_SAID_BY_MACHINES = (
-    *("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-AutoReply-From", "X-Mail-Autoreply"),
-    *("X-Amazon-Auto-Reply", "X-FC-MachineGenerated"),
-)
-_SUBJECT_OF_MACHINES = re.compile(
-    r"""\W{0,3}(?:
-      auto(?:matic|mated)?[ -]?(?:reply|response|answer|responder)\b
-    | out[ ]of[ ](?:the[ ])?office | away[ ]from[ ](?:the[ ]|my[ ])?office
-    | vacation[ ](?:reply|response|message|notice) | on[ ]annual[ ]leave
-    | automatische[ ]antwort | abwesenheits(?:notiz|nachricht|meldung|assistent)
-    | r.ponse[ ]automatique | (?:message|notification)[ ]d.absence | absen(?:t|ce)[ ]du[ ]bureau
-    | autosvar | automatiskt?[ ]svar | fr.nvaro(?:meddelande|besked)? | ej[ ]p.[ ]kontoret
-    | (?:auto)?respuesta[ ]autom.tica | autorespuesta | fuera[ ]de[ ](?:la[ ])?oficina
-    | automaattinen[ ]vastaus | poissaolo(?:ilmoitus)? | frav.r(?:smelding)?
-    | automatisch[ ]antwoord | afwezigheid | risposta[ ]automatica | resposta[ ]autom.tica
-    ) | .{1,120}\bis[ ]out[ ]of[ ]the[ ]office\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_NOBODYS = re.compile(r"(?:no|do-?not|dont)[-_.]?reply\b|auto-?(?:reply|responder|response)|mailer-daemon|postmaster")
 
 
 def message_events(raw: Any, options: Options) -> Iterator[Event]:
@@ -244,7 +221,7 @@ def _received(headers: Headers, sender: str, facts: dict[str, Any], options: Opt
         points.append(point(Kind.EMAIL, reply_to[0], options, assurance=Assurance.INFERRED))
     if ours:
         points += _others(headers.addresses("To", "Cc"), sender, options, Role.CC)
-    automatic = _is_automatic(headers, sender)
+    automatic = is_automatic(headers, sender)
     facts["attributes"] |= attributes(mailbox=_mailbox(headers, options), reply_to=", ".join(reply_to))
     return mail_event(
         options,
@@ -280,7 +257,7 @@ def _sent(headers: Headers, sender: str, facts: dict[str, Any], options: Options
     labels = [value for header in _TAG_HEADERS for value in headers.all(header)]
     content_type = content_type_of(labels)
     facts["attributes"] |= attributes(tags=", ".join(labels))
-    replied = headers.word("Auto-Submitted") == "auto-replied" or _says_machine(headers)
+    replied = headers.word("Auto-Submitted") == "auto-replied" or says_machine(headers)
     for recipient in recipients:
         yield mail_event(
             options,
@@ -314,34 +291,8 @@ def _authenticated(headers: Headers, sender: str) -> bool:
 
 
 def _author(headers: Headers, sender: str) -> Author:
-    if _is_automatic(headers, sender):
+    if is_automatic(headers, sender):
         return Author.MACHINE
     # Whoever sends to many, or lets people unsubscribe (RFC 8058), sends a template.
     bulk = headers.word("Precedence") in ("bulk", "list", "junk")
     return Author.TEMPLATE if bulk or "List-Unsubscribe" in headers else Author.HUMAN
-
-
-def _is_automatic(headers: Headers, sender: str) -> bool:
-    """Whether a machine wrote it: it says so itself, or has nobody to answer to, or its subject and one more sign."""
-    if headers.word("Auto-Submitted") not in ("", "no") or _says_machine(headers):
-        return True
-    if (headers.raw("Return-Path") or "").replace(" ", "") == "<>":
-        return True
-    suppresses = headers.word("X-Auto-Response-Suppress") not in ("", "none")
-    by_rule = "X-MS-Exchange-Inbox-Rules-Loop" in headers or "X-MS-Exchange-Generated-Message-Source" in headers
-    if suppresses and by_rule:
-        return True
-    sign = suppresses or by_rule or "X-Loop" in headers or _NOBODYS.match(sender.lower()) is not None
-    sign = sign or headers.word("Precedence") in ("bulk", "junk", "list")
-    return sign and _SUBJECT_OF_MACHINES.match(headers.text("Subject") or "") is not None
-
-
-def _says_machine(headers: Headers) -> bool:
-    """What autoresponders wrote before RFC 3834, and go on writing."""
-    if any(headers.word(name) in ("auto_reply", "auto-reply") for name in ("Precedence", "X-Precedence", "Preference")):
-        return True
-    if any(headers.word(name) not in ("", "no", "false") for name in _SAID_BY_MACHINES):
-        return True
-    if headers.word("X-Autogenerated") == "reply" or headers.word("Delivered-To") == "autoresponder":
-        return True
-    return "autoresponder" in (headers.raw("X-POST-MessageClass") or "").lower()

@@ -10,9 +10,9 @@ of its own (`X-PM-KeepID`) meets them by the first alone. An event's id rests on
 link or reader; `ID` is kept as source_event_id alone. Received mail has the events and ids of `rfc5322`.
 
 A change of subscription is about a stream: it is stated by the recipient (Origin Recipient), or entered by us and then
-ours. It counts for the content type that the stream names, else for all e-mail; to be taken back into a stream that
-names none permits nothing, and is `unknown`. So is a suppression after a bounce or a complaint: the webhooks Bounce and
-SpamComplaint tell of those.
+ours. It counts for the content type that the stream names, else for news and offers; to be taken back into a stream
+that names none permits nothing, and is `unknown`. So is a suppression after a bounce or a complaint: the webhooks
+Bounce and SpamComplaint tell of those.
 """
 
 import json
@@ -23,19 +23,25 @@ from producers.email.webhooks import (
     authentication,
     bounce_class_of,
     given_ref,
-    inner,
-    is_machine,
-    own_case_refs,
-    own_data,
+    header_pairs,
     received_mail,
     relayed_mail,
     report_event,
-    snake,
     statement_of,
 )
 from producers.format import Format, Options
+from producers.machines import is_machine
 from producers.message_ids import message_id
-from producers.reading import Fields, attributes, content_type_of, json_payloads, json_sample
+from producers.reading import (
+    Fields,
+    attributes,
+    case_refs,
+    content_type_of,
+    json_payloads,
+    json_sample,
+    object_in,
+    snake,
+)
 from schemas.errors import InvalidEvent
 from schemas.models import Author, BounceClass, ContentType, Direction, Event
 
@@ -104,6 +110,7 @@ _READ = frozenset(
         *("Client", "OS", "Geo"),
     }
 )
+_OURS = frozenset({"MessageID", "MessageStream", "ServerID", "ServerId", "FromFull"})
 _READ_METADATA = frozenset({"message_ref", "content_type", "topic"})
 
 
@@ -116,7 +123,7 @@ def postmark_events(content: Any, options: Options) -> Iterator[Event]:
     if record == "Inbound":
         yield from _received(given, options)
         return
-    metadata = own_data(given, "Metadata")
+    metadata = object_in(given, "Metadata")
     bounce = _bounce(given) if record in ("Bounce", "SpamComplaint") else None
     stream = content_type_of(given.texts("MessageStream"))
     type_ = _type(record, bounce, given, stream)
@@ -125,7 +132,7 @@ def postmark_events(content: Any, options: Options) -> Iterator[Event]:
         content_type = stream
     about = given_ref(metadata, "message_ref") or _sent_as(given.ref("MessageID"))
     replied = type_ == "message.auto_replied"
-    place = inner(given, "Geo")
+    place = object_in(given, "Geo")
     yield report_event(
         options,
         vendor=VENDOR,
@@ -137,7 +144,7 @@ def postmark_events(content: Any, options: Options) -> Iterator[Event]:
         source_event_id=given.ref("ID"),
         message_ref=None if replied else about,
         answers_ref=about if replied else None,
-        case_refs=own_case_refs(metadata),
+        case_refs=case_refs(metadata),
         content_type=content_type,
         topic=metadata.text("topic"),
         machine=is_machine(given.text("UserAgent")) if record in ("Open", "Click") else None,
@@ -149,8 +156,8 @@ def postmark_events(content: Any, options: Options) -> Iterator[Event]:
             ((name, value) for name, value in metadata.content.items() if name not in _READ_METADATA),
             ((snake(name), value) for name, value in given.content.items() if name not in _READ),
             event=record if type_ == "unknown" else None,
-            client=inner(given, "Client").value("Name"),
-            os=inner(given, "OS").value("Name"),
+            client=object_in(given, "Client").value("Name"),
+            os=object_in(given, "OS").value("Name"),
             ip=place.value("IP"),
             country=place.value("CountryISOCode"),
             region=place.value("Region"),
@@ -220,7 +227,7 @@ def _of_stream(given: Fields, record: str) -> str:
 
 def _received(given: Fields, options: Options) -> Iterator[Event]:
     """A mail came in: whole when the server hands on the raw content, else its header and its text."""
-    headers = _headers(given)
+    headers = header_pairs(given, "Headers", "Name", "Value")
     found = Fields({name.lower(): value for name, value in reversed(headers)})
     own = given.ref("MessageID")
     files = given.value("Attachments")
@@ -241,7 +248,7 @@ def _received(given: Fields, options: Options) -> Iterator[Event]:
     told = [
         authentication("postmarkapp.com", dkim="DKIM_VALID_AU" in tests),
         *headers,
-        ("From", inner(given, "FromFull").text("Email") or given.text("From") or ""),
+        ("From", object_in(given, "FromFull").text("Email") or given.text("From") or ""),
         ("To", _addresses(given, "ToFull", "To")),
         ("Cc", _addresses(given, "CcFull", "Cc")),
         ("Reply-To", given.text("ReplyTo") or ""),
@@ -266,25 +273,14 @@ def _addresses(given: Fields, full: str, plain: str) -> str:
     return ", ".join(found) or given.text(plain) or ""
 
 
-def _headers(given: Fields) -> list[tuple[str, str]]:
-    listed = given.value("Headers")
-    items = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-    pairs = ((item.get("Name"), item.get("Value")) for item in items)
-    return [(name, value) for name, value in pairs if isinstance(name, str) and isinstance(value, str)]
-
-
 def is_postmark(head: bytes) -> bool:
-    """Whether a file begins with Postmark's webhooks; a received mail may be longer than its beginning."""
-    sample = json_sample(head)[:5]
-    if sample:
-        return any(_is_record(found) for found in sample)
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start[:1] in (b"{", b"[") and b'"FromFull"' in start
+    """Whether a file begins with Postmark's webhooks."""
+    return any(map(_is_record, json_sample(head)[:5]))
 
 
 def _is_record(found: Mapping[str, Any]) -> bool:
-    known = found.get("RecordType") in (*_RECORDS, "Inbound") or bool(set(_RECORD_OF_FIELD) & set(found))
-    return known and bool({"MessageID", "MessageStream", "ServerID", "ServerId", "FromFull"} & set(found))
+    known = isinstance(found.get("RecordType"), str) or not _RECORD_OF_FIELD.keys().isdisjoint(found)
+    return known and not _OURS.isdisjoint(found)
 
 
 FORMAT = Format(

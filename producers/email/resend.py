@@ -30,22 +30,22 @@ from typing import Any
 from producers.email.webhooks import (
     bounce_class_of,
     given_ref,
-    inner,
-    is_machine,
-    own_case_refs,
     received_mail,
     report_event,
     statement_of,
 )
 from producers.format import Format, Options
+from producers.machines import is_machine
 from producers.message_ids import message_id
 from producers.reading import (
     Fields,
     attributes,
+    case_refs,
     content_type_of,
     event_of,
     json_payloads,
     json_sample,
+    object_in,
     point,
     purpose_of,
 )
@@ -111,8 +111,8 @@ def _reports(payload: Fields, data: Fields, word: str, options: Options) -> Iter
 
 def _facts(payload: Fields, data: Fields, word: str, options: Options) -> dict[str, Any]:
     tags = _tags(data)
-    click, bounce = inner(data, "click"), inner(data, "bounce")
-    act = inner(data, "click", "open")
+    click, bounce = object_in(data, "click"), object_in(data, "bounce")
+    act = object_in(data, "click", "open")
     content_type = content_type_of(tags.texts(*_TAGS_READ))
     reference = given_ref(tags, "message_ref") or message_id(data.ref("message_id")) or data.ref("email_id")
     if reference is None:
@@ -127,7 +127,7 @@ def _facts(payload: Fields, data: Fields, word: str, options: Options) -> dict[s
         "discriminator": _discriminator(click, act, type_, word),
         "occurred_at": at,
         "message_ref": reference,
-        "case_refs": own_case_refs(tags),
+        "case_refs": case_refs(tags),
         "content_type": content_type,
         "purpose": purpose_of(content_type) or (Purpose.MARKETING if data.has("broadcast_id") else None),
         "topic": tags.ref("topic"),

@@ -1,7 +1,15 @@
 """Messages as they stand in files (.eml, a Maildir's), or many in one (mbox, RFC 4155).
 
-The file is read line by line and a message at a time: an mbox may be of any size. The content is the message's bytes
-as they stand; what large attachments hold is left out when it is read (`producers.email.headers.parsed`).
+| mail | event |
+|---|---|
+| from outside | message.received; message.auto_replied when a machine wrote it (`producers.email.automatic`) |
+| from one of our domains (`--our-domain`) | message.sent, once for each recipient outside |
+| a report of a mail system about a mail of ours | message.bounced, .deferred, .delivered, .opened, .complained |
+| among ourselves | refused: it touches no customer |
+
+message_ref is the Message-ID, the thread the first of References. How senders, times and summaries are found stands in
+`producers.email.messages`, how reports are read in `producers.email.reports`. A file is read line by line and a message
+at a time: an mbox may be of any size. What large attachments hold is not read.
 """
 
 import io

@@ -15,7 +15,7 @@ attributes. The id of an event rests on that reference, type, address, time, and
 `sg_event_id` differs when a webhook is delivered again, and is kept as source_event_id alone.
 
 Content type and purpose come from the category. An unsubscription from a group without a known category counts for
-all e-mail; taking such a one back permits nothing, and is `unknown`.
+news and offers; taking such a one back permits nothing, and is `unknown`.
 """
 
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def sendgrid_events(content: Any, options: Options) -> Iterator[Event]:
         topic=payload.ref("topic"),
         machine=payload.flag("sg_machine_open") if type_ == "message.opened" else None,
         # "unsubscribe" is the global one, whatever the mail was about.
-        statement=statement_of(type_, None if event == "unsubscribe" else content_type),
+        statement=statement_of(type_, content_type, everything=event == "unsubscribe"),
         subject=payload.ref("subject"),
         url=payload.text("url"),
         bounce_class=_bounce_class(payload, event),

@@ -17,31 +17,35 @@ that we wrote is in the attributes. An event's id rests on messageId, type, reci
 the notification, its repetition and the event published for the same happening are one.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from producers.email.ses_received import received_events
 from producers.email.webhooks import (
-    authentication,
     bounce_class_of,
     given_ref,
-    inner,
-    is_machine,
-    own_case_refs,
-    own_data,
-    received_mail,
-    relayed_mail,
+    header_pairs,
     report_event,
-    snake,
     statement_of,
 )
 from producers.format import Format, Options, Payload
+from producers.machines import is_machine
 from producers.message_ids import message_id
-from producers.reading import Fields, attributes, content_type_of, cut_payloads, json_payloads, json_sample, parse_json
+from producers.reading import (
+    Fields,
+    attributes,
+    case_refs,
+    content_type_of,
+    cut_payloads,
+    json_payloads,
+    json_sample,
+    object_in,
+    parse_json,
+    snake,
+)
 from schemas.errors import InvalidEvent
 from schemas.models import Assurance, BounceClass, ContentType, Event
 
@@ -94,11 +98,11 @@ def ses_events(content: Any, options: Options) -> Iterator[Event]:
     """The events of one record: one for each recipient. Raises InvalidEvent."""
     record = _opened(Fields.of(content))
     if record.kind == "Received":
-        yield from _received(record, options)
+        yield from received_events(record.fields, record.delivery, options)
         return
     given, mail = record.fields, record.fields.within("mail")
     type_, name = _KINDS.get(record.kind, ("unknown", ""))
-    about = inner(given, name) if name else Fields({})
+    about = object_in(given, name) if name else Fields({})
     changes = _choices(about) if record.kind == "Subscription" else [(_type(record.kind, type_, about), None)]
     for recipient in _recipients(record.kind, mail, about):
         for changed, left in changes:
@@ -114,8 +118,8 @@ def _event(
     left: "_Choice | None",
     options: Options,
 ) -> Event:
-    tags = own_data(mail, "tags")
-    headers = _headers(mail)
+    tags = object_in(mail, "tags")
+    headers = header_pairs(mail, "headers", "name", "value")
     message = mail.required("messageId")
     content_type = content_type_of(
         [
@@ -138,12 +142,12 @@ def _event(
         occurred_at=_time(about, mail, options),
         source_event_id=record.delivery or about.ref("feedbackId"),
         message_ref=given_ref(_first(tags), "message_ref") or _sent_as(message, mail.ref("sourceArn") or record.place),
-        case_refs=own_case_refs(tags),
+        case_refs=case_refs(tags),
         content_type=content_type,
         topic=next(iter(tags.texts("topic")), None),
         machine=is_machine(about.text("userAgent")) if record.kind in ("Open", "Click") else None,
-        statement=statement_of(type_, left.content_type if left else None),
-        subject=inner(mail, "commonHeaders").text("subject"),
+        statement=statement_of(type_, left.content_type if left else None, everything=bool(left and left.everything)),
+        subject=object_in(mail, "commonHeaders").text("subject"),
         url=about.text("link") if record.kind == "Click" else None,
         bounce_class=_bounce_class(about, recipient) if bounced else None,
         attributes=attributes(
@@ -174,6 +178,11 @@ class _Choice:
 
     topic: str | None
     content_type: ContentType | None
+
+    @property
+    def everything(self) -> bool:
+        """Whether it is about all topics."""
+        return self.topic is None
 
 
 def _opened(given: Fields) -> _Record:
@@ -266,7 +275,7 @@ def _bounce_class(about: Fields, recipient: _Recipient) -> BounceClass:
 
 def _choices(about: Fields) -> list[tuple[str, _Choice | None]]:
     """What the reader left or joined, by the difference of the preferences; `unknown` when there is none."""
-    new, old = inner(about, "newTopicPreferences"), inner(about, "oldTopicPreferences")
+    new, old = object_in(about, "newTopicPreferences"), object_in(about, "oldTopicPreferences")
     if new.flag("unsubscribeAll"):
         return [("subscription.opted_out", _Choice(topic=None, content_type=None))]
     before, after = _topics(old), _topics(new)
@@ -302,66 +311,9 @@ def _first(tags: Fields) -> Fields:
     return Fields({"message_ref": next(iter(tags.texts("message_ref")), None)}, tags.path)
 
 
-def _headers(mail: Fields) -> list[tuple[str, str]]:
-    given = mail.value("headers")
-    items = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
-    pairs = ((item.get("name"), item.get("value")) for item in items)
-    return [(name, value) for name, value in pairs if isinstance(name, str) and isinstance(value, str)]
-
-
-def _received(record: _Record, options: Options) -> Iterator[Event]:
-    """A mail that SES took in: whole, when the action puts it into the record, else its header alone."""
-    given, mail, receipt = record.fields, record.fields.within("mail"), inner(record.fields, "receipt")
-    verdict = {
-        name: inner(receipt, f"{name}Verdict").text("status") for name in ("spam", "virus", "dkim", "dmarc", "spf")
-    }
-    passed = authentication("amazonses.com", dkim=verdict["dkim"] == "PASS", dmarc=verdict["dmarc"] == "PASS")
-    noted = attributes(
-        ((f"{name}_verdict", status) for name, status in verdict.items()),
-        recipient=receipt.value("recipients"),
-        envelope_sender=mail.value("source"),
-        stored_at=receipt.value("action.objectKey"),
-    )
-    own = record.delivery or mail.ref("messageId")
-    whole = _content(given, receipt)
-    if whole is not None:
-        raw = f"{passed[0]}: {passed[1]}\r\n".encode() + whole.lstrip()
-        yield from relayed_mail(raw, options, vendor=VENDOR, source_event_id=own, noted=noted)
-        return
-    common = inner(mail, "commonHeaders")
-    headers = _headers(mail) or [
-        (name, ", ".join(common.texts(field)))
-        for name, field in (
-            *(("From", "from"), ("To", "to"), ("Cc", "cc"), ("Subject", "subject"), ("Date", "date")),
-            *(("Message-ID", "messageId"), ("Reply-To", "replyTo")),
-        )
-        if common.has(field)
-    ]
-    at = mail.time("timestamp", options=options)
-    told = [passed, *headers, *([("Date", at.isoformat())] if at else [])]
-    yield from received_mail(told, "", options, vendor=VENDOR, source_event_id=own, noted=noted)
-
-
-def _content(given: Fields, receipt: Fields) -> bytes | None:
-    content = given.value("content")
-    if not isinstance(content, str):
-        return None
-    if (receipt.text("action.encoding") or "").upper() != "BASE64":
-        return content.encode("utf-8", "replace")
-    try:
-        return base64.b64decode(content, validate=False)
-    except (binascii.Error, ValueError):
-        raise InvalidEvent("content: not Base64, as receipt.action.encoding says") from None
-
-
 def is_ses(head: bytes) -> bool:
-    """Whether a file begins with records of Amazon SES, in whatever envelope; a mail in it may be longer than that."""
-    sample = json_sample(head)[:5]
-    if sample:
-        return any(_is_record(item) for found in sample for item in (_records(found)[:1] or [found]))
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    named = (b'"notificationType"', b'\\"notificationType\\"', b'"eventType"', b'\\"eventType\\"')
-    return start[:1] in (b"{", b"[") and any(mark in start for mark in named) and b"mail" in start
+    """Whether a file begins with records of Amazon SES, in whatever envelope."""
+    return any(_is_record(item) for found in json_sample(head)[:5] for item in (_records(found)[:1] or [found]))
 
 
 def _is_record(found: Any) -> bool:

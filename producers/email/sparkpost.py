@@ -40,23 +40,22 @@ from typing import Any, BinaryIO
 from producers.email.webhooks import (
     bounce_class_of,
     given_ref,
-    inner,
-    is_machine,
-    own_case_refs,
-    own_data,
     relayed_mail,
     report_event,
     statement_of,
 )
 from producers.format import Format, Options, Payload
+from producers.machines import is_machine
 from producers.reading import (
     Fields,
     attributes,
+    case_refs,
     content_type_of,
     cut_payloads,
     event_of,
     json_payloads,
     json_sample,
+    object_in,
     point,
     purpose_of,
     source,
@@ -79,6 +78,10 @@ _TYPES = {
     **dict.fromkeys(("click", "amp_click"), "link.clicked"),
     **dict.fromkeys(("list_unsubscribe", "link_unsubscribe"), "subscription.opted_out"),
 }
+_CLASSES = frozenset(
+    {"message_event", "track_event", "gen_event", "unsubscribe_event", "relay_event", "relay_message"}
+    | {"ab_test_event", "ingest_event", "sms_event"}
+)
 _BOUNCE_CLASSES = {
     **dict.fromkeys(("10", "30"), BounceClass.HARD),
     **dict.fromkeys(("20", "21", "22", "23", "24", "40", "70"), BounceClass.SOFT),
@@ -102,7 +105,7 @@ def sparkpost_events(content: Any, options: Options) -> Iterator[Event]:
     if not classes.content:
         raise InvalidEvent("msys: empty; a ping that tells of no event")
     for name, given in classes.content.items():
-        found = Fields.of(given, f"msys.{name}")
+        found = Fields.of(given, f"msys.{name if name in _CLASSES else 'event'}")
         if name == "relay_message":
             yield from _relayed(found, options)
         else:
@@ -112,11 +115,11 @@ def sparkpost_events(content: Any, options: Options) -> Iterator[Event]:
 def _reported(event: Fields, class_: str, options: Options) -> Event:
     word = event.required("type")
     code = event.ref("bounce_class")
-    agent = inner(event, "user_agent_parsed")
+    agent = object_in(event, "user_agent_parsed")
     machine = is_machine(event.text("user_agent"), said=agent.flag("is_prefetched") or None)
     type_ = _type(event, word, code, machine=machine)
     recipient = _recipient(event, class_)
-    own = own_data(event, "rcpt_meta")
+    own = object_in(event, "rcpt_meta")
     labels = [*own.texts("content_type"), *event.texts("campaign_id"), *event.texts("rcpt_tags")]
     content_type = content_type_of(labels)
     reference = given_ref(own, "message_ref") or event.ref("transmission_id", "message_id")
@@ -145,7 +148,7 @@ def _reported(event: Fields, class_: str, options: Options) -> Event:
         options,
         recipient=recipient,
         message_ref=None if automatic else reference,
-        case_refs=own_case_refs(own),
+        case_refs=case_refs(own),
         content_type=content_type,
         purpose=purpose_of(content_type) or (Purpose.TRANSACTIONAL if _is_transactional(event) else None),
         topic=own.ref("topic"),

@@ -8,14 +8,15 @@
 | received_at | when it came; the moment of reading where it is left out |
 | email, message_ref, list | what the server knows behind the URL; they go before the URL's own parameters |
 
-Parameters of the URL are read by the names that are common for them: `_ADDRESS`, `_MESSAGE`, `_LIST` below. An
+Parameters of the URL are read by the names that are common for them: the address by `email`, `e`, `to`, `rcpt`, `user`
+and the like, the mail by `message_ref`, `message_id`, `mid`, the list by `list`, `newsletter`, `campaign`, `topic`. An
 address that stands in the URL alone is claimed, for whoever saw the mail could write it; one that our server names is
 asserted. Without any address nobody can be opted out, and the request is refused, to be looked into.
 
 Only a POST with the One-Click body is a choice. Whatever else asks for the URL, such as a scanner that follows every
 link of a mail (RFC 8058, 1), opts nobody out: `unknown`, by a machine, with `reason` in the attributes.
 
-The content type is that of the list, by its name. A list that names none counts for all e-mail.
+The content type is that of the list, by its name. A list that names none counts for news and offers.
 """
 
 import re

@@ -2,10 +2,9 @@
 
     report_event(options, vendor="mailgun", type="link.clicked", recipient=…, reference=…, occurred_at=…, url=…)
     bounce_class_of("5.1.1", "smtp; 550 5.1.1 unknown")    hard, soft or block, or None when no code is found
-    is_machine(user_agent, said=None)                      a privacy proxy, a scanner; the vendor's own word goes first
-    own_data(fields, "user-variables")                     what our own system sent along, also as JSON text
+    header_pairs(fields, "Headers", "Name", "Value")       header fields that are told as a list of objects
     given_ref(data, "message_ref")                         the reference that it gave
-    statement_of("subscription.opted_out", content_type)   content_type None: all e-mail
+    statement_of("subscription.opted_out", content_type)   None, all that is marketing, where nothing says of what
     received_mail(headers, text, options, vendor=…)        a customer's mail that the vendor has taken apart
     relayed_mail(raw, options, vendor=…)                   the same, when the vendor hands it on whole
 
@@ -23,10 +22,9 @@ from producers.email.messages import message_events
 from producers.email.reports import bounce_class
 from producers.fields import Fields, well_formed
 from producers.format import Options
-from producers.json_stream import parse_json
 from producers.message_ids import message_id
 from producers.reading import event_of, point, source
-from producers.subjects import case_refs, purpose_of
+from producers.subjects import purpose_of
 from schemas.models import (
     Assurance,
     Author,
@@ -51,28 +49,28 @@ BY_THE_READER = frozenset(
         "subscription.opted_in",
     }
 )
+_CHOICES = frozenset({"subscription.opted_out", "subscription.opted_in"})
 BY_MACHINES_TOO = frozenset({"message.opened", "link.clicked"})
+
+# One name for what the vendors call by several.
+_SAME = {
+    "ip_address": "ip",
+    **dict.fromkeys(("useragent", "agent"), "user_agent"),
+    **dict.fromkeys(("category", "rcpt_tags", "tag"), "tags"),
+    "bounce_sub_type": "bounce_subtype",
+    **dict.fromkeys(("smtp_response", "smtp_reply"), "response"),
+    "num_retries": "attempt",
+}
 
 LONGEST_SUBJECT = 1_000
 LONGEST_DIAGNOSIS = 4_000
 MOST_HEADERS = 1_000
-_TOO_LARGE = 10**30
 
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
 _REPLY = re.compile(r"\s*(?:smtp;\s*)?([45]\d\d)\b")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,200}")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # The parts of a mail that was taken apart are gone: its text stands alone.
 _OF_PARTS = frozenset({"content-type", "content-transfer-encoding", "mime-version", "content-disposition"})
-# Apple's privacy proxy loads every image of a mail, read or not, and calls itself this and nothing more. The image
-# proxies of Gmail, Yahoo and Outlook fetch when a person reads: they are not here.
-_PRIVACY_PROXY = "Mozilla/5.0"
-_SCANNER = re.compile(
-    r"bot\b|crawl|spider|scanner|barracuda|proofpoint|mimecast|trendmicro|forcepoint|symantec|ironport|safelinks"
-    r"|urldefense|headlesschrome|phantomjs|slurp|preview|prefetch"
-    r"|^(?:curl|wget|python|go-http-client|java|okhttp|axios|node-fetch|ruby|libwww-perl)\b",
-    re.IGNORECASE,
-)
 
 
 def report_event(
@@ -92,14 +90,20 @@ def report_event(
 ) -> Event:
     """An event about a mail of ours to `recipient`, as `producers.reading.event_of` builds it.
 
-    Filled in are direction, author, purpose and summary; each may be given instead. `machine` counts for opens and
+    Filled in are direction, author, purpose and summary; each may be given instead. Attributes that vendors name
+    differently have one name (`ip`, `user_agent`, `tags`, `response`). `machine` counts for opens and
     clicks alone. `assurance` is inferred when the vendor does not know which of several recipients it was; `points`
     are further contact points. Raises InvalidEvent.
     """
     machine = machine if type in BY_MACHINES_TOO else None
     by_reader = type in BY_THE_READER and not machine
     subject = None if subject is None else subject[:LONGEST_SUBJECT]
+    if type in _CHOICES and fields.get("statement") is None:
+        # What the mail was about is not what was left with it.
+        content_type = None
+    noted = {_SAME.get(name, name): text for name, text in fields.pop("attributes", {}).items()}
     given = {
+        "attributes": noted,
         "direction": Direction.INBOUND if by_reader else Direction.REPORT,
         "author": Author.CUSTOMER if by_reader else Author.MACHINE if machine else None,
         "purpose": purpose_of(content_type),
@@ -133,53 +137,38 @@ def bounce_class_of(*said: str | None) -> BounceClass | None:
     return None if code is None else bounce_class(code)
 
 
-def is_machine(user_agent: str | None, *, said: bool | None = None) -> bool | None:
-    """Whether an open or a click was made by no person; `said` is the vendor's word. None when nothing tells."""
-    if said is not None or user_agent is None:
-        return said
-    agent = user_agent.strip()[:LONGEST_DIAGNOSIS]
-    return True if agent == _PRIVACY_PROXY or _SCANNER.search(agent) else None
-
-
 def given_ref(fields: Fields, *names: str) -> str | None:
     """The reference that our own system gave with the mail: in the form of `message_ids` when it is a Message-ID."""
     given = fields.ref(*names)
     return message_id(given) if given is not None and "@" in given else given
 
 
-def inner(fields: Fields, *names: str) -> Fields:
-    """An object inside, one without fields when there is none: PHP writes an empty object as `[]`."""
-    found = fields.value(*names)
-    return Fields(found if isinstance(found, Mapping) else {}, fields.where(*names))
+def statement_of(type_: str, content_type: ContentType | None, *, everything: bool = False) -> Statement | None:
+    """What the reader states by (un)subscribing from mail about `content_type`, or from `everything` on e-mail.
 
-
-def statement_of(type_: str, content_type: ContentType | None) -> Statement | None:
-    """What the reader states by (un)subscribing from mail about `content_type`; None means all e-mail.
-
-    A vendor's list or stream that names no content type is to be given as None when it is left, and to be no
-    `subscription.opted_in` at all when it is joined: to take back one list permits nothing else.
+    None when a list or stream that was left names no content type: the type alone means news and offers then, and
+    `report_event` takes care that it does. Such a list that is joined is to be no `subscription.opted_in` at all: to
+    take back one list permits nothing else.
     """
-    if type_ not in ("subscription.opted_out", "subscription.opted_in"):
+    content_type = None if everything else content_type
+    if type_ not in _CHOICES or not (everything or content_type):
         return None
     kind = StatementKind.OPT_OUT if type_ == "subscription.opted_out" else StatementKind.OPT_IN
     return Statement(kind=kind, channel=Channel.EMAIL, content_type=content_type)
+
+
+def header_pairs(fields: Fields, listed: str, name: str, value: str) -> list[tuple[str, str]]:
+    """The header fields of a list of objects that have each field's name and value; others are left out."""
+    given = fields.value(listed)
+    items = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+    pairs = ((item.get(name), item.get(value)) for item in items)
+    return [(name, value) for name, value in pairs if isinstance(name, str) and isinstance(value, str)]
 
 
 def authentication(server: str, **passed: bool) -> tuple[str, str]:
     """What a vendor found out about the sender, as the header field that stands above all others (RFC 8601)."""
     results = "; ".join(f"{method}={'pass' if right else 'none'}" for method, right in passed.items())
     return "Authentication-Results", f"{server}; {results or 'none'}"
-
-
-def own_data(fields: Fields, *names: str) -> Fields:
-    """The object that our own system sent along with the mail, whether it comes as an object or as JSON text.
-
-    Without any fields when it is something else: free text is no reason to refuse a report.
-    """
-    given = fields.value(*names)
-    if isinstance(given, str):
-        given, _ = parse_json(well_formed(given).encode())
-    return Fields(given if isinstance(given, Mapping) else {}, fields.where(*names))
 
 
 def received_mail(
@@ -224,19 +213,3 @@ def relayed_mail(
         if source_event_id is not None:
             told["source_event_id"] = source_event_id
         yield event.model_copy(update=told)
-
-
-def own_case_refs(data: Fields) -> tuple[str, ...]:
-    """`producers.subjects.case_refs` of what our own system sent along; a value that is no text is left out."""
-    return case_refs(Fields({name: value for name, value in data.content.items() if _plain(value)}, data.path))
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(isinstance(item, str) for item in value)
-    return isinstance(value, str) or (isinstance(value, int) and abs(value) < _TOO_LARGE)
-
-
-def snake(name: str) -> str:
-    """`ServerID` and `ipAddress` as `server_id` and `ip_address`: attributes have one manner of writing."""
-    return _HUMP.sub("_", name).lower()

@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from producers.csv_rows import head_of, peekable
-from producers.fields import Fields
 from producers.format import Options, Payload
 from producers.json_stream import json_payloads, json_sample, parse_json
 
@@ -39,13 +38,6 @@ def callback_sample(head: bytes) -> dict[str, Any]:
         sample = json_sample(text)
         return sample[0] if sample else {}
     return _form(text.partition(b"\n")[0].strip())
-
-
-def nested(value: Any, where: str) -> Fields:
-    """An object that is given as JSON in a text, or as itself; without fields when absent or no JSON object."""
-    if isinstance(value, str):
-        value, _ = parse_json(value.encode("utf-8", "replace"))
-    return Fields(value if isinstance(value, dict) else {}, where)
 
 
 def _form(raw: bytes) -> dict[str, Any]:

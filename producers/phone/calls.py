@@ -76,7 +76,7 @@ def call_events(content: Any, options: Options) -> Iterator[Event]:
         times = attributes(start=start.isoformat(), end=None if end is None else end.isoformat())
         yield call.event("call.wrapped_up", end or start, options, author=Author.HUMAN, more=times)
     elif what == "internal":
-        yield call.event("unknown", start, options, more={"calls_event": "internal"})
+        yield call.event("unknown", start, options, more={"event": "internal"})
     elif what == "callback":
         due = _moment_or_none(fields, "callback", options)
         yield call.event("callback.requested", start, options, author=Author.CUSTOMER, promised_at=due)

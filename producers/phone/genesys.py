@@ -1,7 +1,8 @@
 """Genesys Cloud: conversation detail records of voice conversations, from the analytics API.
 
 `{"conversations": [...]}` as the details query and job answer, or conversations one a line. A conversation has
-participants (by `purpose`), these have sessions (by `mediaType`), these have segments with a beginning and an end.
+participants (by `purpose`), these have sessions (by `mediaType`), these have segments with a beginning and an end; what
+each means stands in `producers.phone.genesys_segments`.
 
 Fields: MyPureCloud/platform-client-sdk-python `build/docs/AnalyticsConversation.md`, `AnalyticsParticipant.md`,
 `AnalyticsSession.md`, `AnalyticsConversationSegment.md`; https://developer.genesys.cloud/analyticsdatamanagement/.
@@ -15,7 +16,7 @@ from producers.json_stream import cut_payloads
 from producers.phone.call import Call, customer_points, dialled
 from producers.phone.genesys_legs import Leg, legs_of
 from producers.phone.genesys_segments import conversation_events
-from producers.reading import Fields, attributes, case_refs, json_payloads, json_sample
+from producers.reading import Fields, attributes, case_refs, json_payloads, json_sample, snake
 from schemas.errors import InvalidEvent
 from schemas.models import Direction, Event
 
@@ -26,12 +27,12 @@ _CUSTOMER_NUMBERS = ("customerId", "customer_id", "customer_ref", "customerNumbe
 
 def genesys_payloads(stream: BinaryIO, options: Options) -> Iterator[Payload]:
     """The conversations of a file, each a payload of its own."""
+    return cut_payloads(json_payloads(stream, options), _conversations)
 
-    def conversations(content: Any) -> list[Any]:
-        found = content.get("conversations") if isinstance(content, dict) else None
-        return found if isinstance(found, list) else []
 
-    return cut_payloads(json_payloads(stream, options), conversations)
+def _conversations(content: Any) -> list[Any]:
+    found = content.get("conversations") if isinstance(content, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def genesys_events(content: Any, options: Options) -> Iterator[Event]:
@@ -58,7 +59,8 @@ def _call(given: Fields, conversation: str, legs: list[Leg], media: list[str], o
     said = (
         given.text("originatingDirection") or next((leg.direction for leg in customers if leg.direction), "")
     ).lower()
-    outbound = said == "outbound"
+    # Of a campaign's preview the older records do not say so.
+    outbound = said == "outbound" or (not said and any(leg.session.has("outboundCampaignId") for leg in customers))
     direction = Direction.OUTBOUND if outbound else Direction.INBOUND if customers else Direction.REPORT
     named = [participant.within("attributes") for participant in given.each("participants")]
     account = next((found for one in named if (found := one.ref(*_CUSTOMER_NUMBERS)) is not None), None)
@@ -74,7 +76,10 @@ def _call(given: Fields, conversation: str, legs: list[Leg], media: list[str], o
             "case_refs": case_refs(*named),
             "attributes": attributes(
                 *(one.content for one in named),
-                {name: given.value(name) for name in ("divisionIds", "externalTag", "mediaStatsMinConversationMos")},
+                {
+                    snake(name): given.value(name)
+                    for name in ("divisionIds", "externalTag", "mediaStatsMinConversationMos")
+                },
                 external_contact=next((leg.participant.value("externalContactId") for leg in customers), None),
                 media=sorted(set(media)),
                 our_number=dialled(ours),
@@ -98,13 +103,8 @@ def _number(customers: list[Leg], *, outbound: bool) -> str | None:
 def is_genesys(head: bytes) -> bool:
     """Whether a file begins with conversations that have participants."""
     sample = json_sample(head)[:1]
-    inside = [one.get("conversations") for one in sample]
-    first = inside[0][0] if inside and isinstance(inside[0], list) and inside[0] else sample[0] if sample else {}
-    if isinstance(first, dict) and {"conversationId", "conversationStart"} <= set(first):
-        return True
-    # A long answer does not end within the beginning of the file.
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return text == b"{" and all(name in head for name in (b'"conversations"', b'"conversationId"', b'"participants"'))
+    found = [one for given in sample for one in (_conversations(given)[:1] or [given])]
+    return any(isinstance(one, dict) and {"conversationId", "conversationStart"} <= one.keys() for one in found)
 
 
 FORMAT = Format(

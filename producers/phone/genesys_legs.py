@@ -7,6 +7,7 @@ from typing import Any
 
 from producers.fields import Fields
 from producers.format import Options
+from producers.reading import snake
 from schemas.errors import InvalidEvent
 
 CUSTOMER = frozenset({"customer", "external"})
@@ -109,4 +110,4 @@ def flow_of(leg: Leg) -> Mapping[str, Any]:
     """What the session says about the menu that it ran, for attributes."""
     flow = leg.session.within("flow")
     names = ("flowType", "exitReason", "transferTargetName", "transferType", "startingLanguage", "endingLanguage")
-    return {f"flow_{name}": flow.value(name) for name in names}
+    return {f"flow_{snake(name).removeprefix('flow_')}": flow.value(name) for name in names}

@@ -39,7 +39,7 @@ def conversation_events(
 ) -> Iterator[Event]:
     """The events of one conversation, session by session; a conversation among colleagues is `unknown`."""
     if call.direction is Direction.REPORT:
-        yield call.event("unknown", start, options, more={"genesys_event": "internal"})
+        yield call.event("unknown", start, options, more={"event": "internal"})
         return
     voice = [leg for leg in legs if not leg.is_callback]
     if voice:
@@ -71,7 +71,7 @@ def _leg(call: Call, leg: Leg, legs: list[Leg], options: Options, *, dialled: bo
         if not known and leg.purpose not in MACHINE:
             kind = f"{leg.purpose}.{segment.kind}"
             yield call.event(
-                "unknown", segment.start, options, discriminator=f"{leg.reference} {kind}", more={"genesys_event": kind}
+                "unknown", segment.start, options, discriminator=f"{leg.reference} {kind}", more={"event": kind}
             )
 
 
@@ -147,7 +147,7 @@ def _menu(call: Call, leg: Leg, legs: list[Leg], options: Options) -> Iterator[E
         author=Author.CUSTOMER if event_type == "ivr.selected" else None,
         ivr_path=flow.text("flowName") or leg.participant.text("participantName"),
         topic=flow.text("transferTargetName"),
-        more=attributes(flow_of(leg), genesys_event=f"{leg.purpose}.{last.kind}"),
+        more=attributes(flow_of(leg), event=f"{leg.purpose}.{last.kind}"),
     )
 
 
@@ -222,7 +222,7 @@ def _callback(call: Call, wished: list[Leg], voice: list[Leg], options: Options)
     campaign = first.session.ref("outboundCampaignId")
     promised = first.session.time("callbackScheduledTime", options=options)
     if campaign is not None:
-        more = attributes(genesys_event="callback.preview", campaign=campaign)
+        more = attributes(event="callback.preview", campaign=campaign)
         yield call.event("unknown", at, options, discriminator="callback", more=more)
     else:
         yield call.event(

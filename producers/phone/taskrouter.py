@@ -14,8 +14,8 @@ from typing import Any
 
 from producers.format import Format, Options
 from producers.phone.call import Call, customer_points, dialled
-from producers.phone.callbacks import callback_payloads, callback_sample, nested
-from producers.reading import Fields, attributes, case_refs, point
+from producers.phone.callbacks import callback_payloads, callback_sample
+from producers.reading import Fields, attributes, case_refs, object_in, point, snake
 from schemas.errors import InvalidEvent
 from schemas.models import Author, Direction, Event, Kind
 
@@ -78,7 +78,7 @@ def taskrouter_events(content: Any, options: Options) -> Iterator[Event]:
     """
     given = _parameters(Fields.of(content))
     kind = given.required("EventType").lower()
-    about = nested(given.value("TaskAttributes"), "TaskAttributes")
+    about = object_in(given, "TaskAttributes")
     channel = (given.text("TaskChannelUniqueName") or "voice").lower()
     waiting = next((name for name in _BEGINS if name in f"{about.text('taskType')} {channel}".lower()), None)
     if channel not in {"voice", "default"} and waiting is None and not about.has("call_sid"):
@@ -150,8 +150,8 @@ def _call(given: Fields, about: Fields, options: Options, *, outbound: bool) -> 
             "topic": about.text("conversations.topic", "reason", "topic"),
             "attributes": attributes(
                 {f"task_{name}": value for name, value in rest.items()},
-                {_snake(name): given.value(name) for name in _ATTRIBUTES},
-                task_event=given.value("EventType"),
+                {snake(name): given.value(name) for name in _ATTRIBUTES},
+                event=given.value("EventType"),
                 our_number=about.value("called", "to") if not outbound else about.value("from"),
             ),
         },
@@ -169,10 +169,6 @@ def _waited(given: Fields, at: Any, options: Options) -> int | None:
 
 def _camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def is_taskrouter(head: bytes) -> bool:

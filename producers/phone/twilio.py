@@ -9,18 +9,15 @@ https://www.twilio.com/docs/usage/webhooks/voice-webhooks, https://www.twilio.co
 twilio/twilio-oai `spec/yaml/twilio_api_v2010.yaml` (enums of status and direction).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from producers.format import Format, Options
 from producers.phone.call import Call, customer_points, dialled, is_ours, later
 from producers.phone.callbacks import callback_payloads, callback_sample
-from producers.reading import Fields, attributes
+from producers.reading import Fields, attributes, snake, timeless_id
 from schemas.errors import InvalidEvent
-from schemas.event import derive_event_id
 from schemas.models import AnsweredBy, Author, Direction, Event
 
 VENDOR = "twilio"
@@ -144,7 +141,7 @@ def _recording(given: Fields, call: Call, options: Options) -> Event:
     if not (left and done and recording) or call.direction is Direction.OUTBOUND:
         return _told(given, call, "unknown", options, discriminator=f"{recording} {given.text('RecordingStatus')}")
     # Told by the request after <Record>, which knows the caller, and by the recording's own callback, which does not.
-    once = derive_event_id(recording, "voicemail.left", "", datetime(1970, 1, 1, tzinfo=UTC))
+    once = timeless_id(recording, "voicemail.left", ())
     own = {"event_id": once, "direction": Direction.INBOUND, "author": Author.CUSTOMER, "talk_s": length}
     if not given.has("Timestamp", "RecordingStartTime"):
         return call.event("voicemail.left", options.observed_at, options, more={"time_from": "observed_at"}, **own)
@@ -164,7 +161,7 @@ def _told(given: Fields, call: Call, event_type: str, options: Options, **own: A
         at = later(at, given.whole("RecordingDuration"))
     tells = [given.text(name) or "" for name in (_OTHER, *_TELLS_APART)]
     own.setdefault("discriminator", " ".join(filter(None, tells)) or None)
-    return call.event(event_type, at, options, more=attributes(twilio_event=given.value(_OTHER)), **own)
+    return call.event(event_type, at, options, more=attributes(event=given.value(_OTHER)), **own)
 
 
 def _twilio_call(given: Fields, options: Options) -> tuple[Call, bool]:
@@ -182,7 +179,7 @@ def _twilio_call(given: Fields, options: Options) -> tuple[Call, bool]:
         direction, agent_leg, agent = Direction.INBOUND, True, called.removeprefix("client:")
     customer, our_side = (called, caller) if direction is Direction.OUTBOUND else (caller, called)
     machine = _answered_by(given)
-    named = attributes(((_snake(name), given.value(name)) for name in _ATTRIBUTES), our_number=our_side)
+    named = attributes(((snake(name), given.value(name)) for name in _ATTRIBUTES), our_number=our_side)
     call = Call(
         vendor=VENDOR,
         reference=call_id,
@@ -214,10 +211,6 @@ def _answered_by(given: Fields) -> AnsweredBy | None:
     if said.startswith("machine") or said == "fax":
         return AnsweredBy.MACHINE
     return AnsweredBy.HUMAN if said == "human" else None
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def is_twilio(head: bytes) -> bool:

@@ -4,12 +4,12 @@ A row is a visit: the code, when, and what we know of it. `message_ref` is the i
 piece, as the carrier's reports name it), so that *viewed* finds *posted*; without it the code stands for the item.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from producers.format import Format, Options
+from producers.machines import is_software
 from producers.post.addresses import ABOUT_COLUMNS
 from producers.reading import attributes, case_refs, content_type_of, event_of, point, purpose_of, source
 from producers.tables import Columns, header_of, moment, table_payloads
@@ -31,11 +31,6 @@ CODE_COLUMNS = Columns(
     **ABOUT_COLUMNS,
 )
 _CODE_PARAMETERS = ("code", "c", "token", "qr", "id", "ref")
-# Link previews, scanners of mail and crawlers follow whatever they find.
-_MACHINE = re.compile(
-    r"bot\b|bot/|crawler|spider|preview|facebookexternalhit|whatsapp|slackbot|safelinks|scanner|curl/|python-|headless",
-    re.IGNORECASE,
-)
 
 
 def code_events(content: Any, options: Options) -> Iterator[Event]:
@@ -55,7 +50,7 @@ def code_events(content: Any, options: Options) -> Iterator[Event]:
     kind, value = (Kind.ANONYMOUS, f"code:{code}") if account is None else (Kind.ACCOUNT, account)
     item = fields.ref("message_ref")
     counter = fields.has("place")
-    machine = bool(_MACHINE.search(fields.text("user_agent") or "")) and not counter
+    machine = is_software(fields.text("user_agent") or "") and not counter
     content_type = content_type_of(fields.texts("content_type"))
     yield event_of(
         "post",

@@ -130,7 +130,7 @@ def lob_events(content: Any, options: Options) -> Iterator[Event]:
         attributes=attributes(
             {name: body.value(name) for name in _BODY},
             {name: value for name, value in about.content.items() if name not in _READ_METADATA},
-            lob_event=kind,
+            event=kind,
             location=None if tracked is None else tracked.value("location"),
             detail=details.value("event"),
             notes=details.value("notes"),

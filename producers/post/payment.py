@@ -6,7 +6,8 @@ point; `case_refs` (`invoice:9001`) join the conversation in any case. The payer
 since the contract has no kind for it.
 
 References: ISO 11649 (`RF18…`, ISO 7064 mod 97-10); the Swiss QR reference of 27 digits (recursive modulo 10), SIX
-Implementation Guidelines for the QR-bill.
+Implementation Guidelines for the QR-bill; the billing information on it that begins with `//S1/10/` and the invoice
+number (Swico, syntax definition S1).
 """
 
 import re
@@ -27,6 +28,7 @@ from schemas.models import Author, ContentType, Direction, Event, Purpose
 _RF = re.compile(r"RF(\d\d)([A-Z0-9]{1,21})", re.ASCII)
 _RF_IN_TEXT = re.compile(r"\bRF\d\d(?: ?[A-Z0-9]{1,21}){1,6}", re.ASCII)
 _QR = re.compile(r"\d{27}", re.ASCII)
+_SWICO = re.compile(r"//S1/10/((?:\\.|[^/\\]){1,40})")
 _AMOUNT = re.compile(r"[^\d.,()+-]*([-+(]?[\d.,]+[-)]?)[^\d.,()+-]*", re.ASCII)
 _CARRY = (0, 9, 4, 6, 8, 2, 7, 1, 3, 5)
 _NUMBER_IN_TEXT = re.compile(
@@ -120,8 +122,9 @@ def invoices_of(payment: Payment) -> list[str]:
 
 
 def numbers_in(text: str) -> list[str]:
-    """Invoice numbers and creditor references in what a payer wrote: `Invoice 9001`, `Rechnung Nr. 17`, `RF59 9001`."""
-    found = [number.strip("-/") for number in _NUMBER_IN_TEXT.findall(text[:2_000])]
+    """Invoice numbers and creditor references in a text: `Invoice 9001`, `Rechnung Nr. 17`, `RF59 1`, `//S1/10/1`."""
+    found = [re.sub(r"\\(.)", r"\1", number) for number in _SWICO.findall(text[:2_000])]
+    found += [number.strip("-/") for number in _NUMBER_IN_TEXT.findall(text[:2_000])]
     for candidate in _RF_IN_TEXT.findall(text[:2_000].upper()):
         words = candidate.split()
         joined = ("".join(words[:length]) for length in range(len(words), 0, -1))

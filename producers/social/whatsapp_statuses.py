@@ -5,8 +5,7 @@ from typing import Any
 
 from producers.fields import Fields
 from producers.format import Options
-from producers.json_stream import parse_json
-from producers.reading import attributes, case_refs, content_type_of, event_of
+from producers.reading import attributes, case_refs, content_type_of, event_of, object_in
 from producers.social.whatsapp_people import NETWORK, message_ref, people, thread
 from schemas.models import (
     Author,
@@ -63,7 +62,7 @@ def status_events(item: Fields, value: Fields, business: str, options: Options) 
     codes = [code for error in errors if (code := error.text("code"))]
     category = item.text("pricing.category", "conversation.origin.type", "conversation.pricing.category") or ""
     content_type, purpose = _CATEGORIES.get(category.lower().replace("-", "_"), (None, None))
-    ours = _callback(item)
+    ours = object_in(item, "biz_opaque_callback_data")
     type_ = "dm.failed" if status == "failed" and _UNREACHABLE in codes else _TYPES.get(status, "unknown")
     common: dict[str, Any] = {
         "vendor": NETWORK,
@@ -149,11 +148,3 @@ def _author(type_: str, purpose: Purpose | None) -> Author | None:
         return Author.CUSTOMER
     # Only templates may be sent for these purposes; in the 24 hours of service a person or a bot writes.
     return Author.TEMPLATE if type_ == "dm.sent" and purpose in (Purpose.MARKETING, Purpose.TRANSACTIONAL) else None
-
-
-def _callback(item: Fields) -> Fields:
-    """What our own system gave along with the message, when it is an object."""
-    given = item.value("biz_opaque_callback_data")
-    content = parse_json(given.encode("utf-8", "replace"))[0] if isinstance(given, str) else None
-    where = item.where("biz_opaque_callback_data")
-    return Fields(content, where) if isinstance(content, dict) else Fields({}, where)

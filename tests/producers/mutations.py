@@ -25,7 +25,7 @@ def mutated(draw: Any, originals: list[Any]) -> Any:
     """One of the originals with up to four of its places removed, replaced by something odd, or wrapped."""
     content = copy.deepcopy(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(min_value=1, max_value=4))):
-        paths = list(_paths(content))
+        paths = list(places(content))
         if not paths:
             return copy.deepcopy(draw(ODD))
         holder, key = draw(st.sampled_from(paths))
@@ -84,7 +84,8 @@ NASTY_VALUES = [
 ]
 
 
-def _paths(content: Any) -> Any:
+def places(content: Any) -> Any:
+    """Every object or list in the content, with every key or index of it."""
     waiting = [content]
     while waiting:
         holder = waiting.pop()

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.email.headers import Headers, new_text, of_domains, parsed
+from producers.email.headers import Headers, of_domains, parsed
 from producers.email.messages import message_events
 from producers.email.reports import bounce_class
 from producers.email.rfc5322 import is_message, message_payloads
+from producers.email.text import new_text
 from producers.format import Options
 from producers.message_ids import message_id, message_ids
 from producers.sources import sources

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.email import mailgun, postmark, ses
+from producers.email import mailgun, mailgun_older, postmark, ses
 from producers.email.messages import message_events
-from producers.email.webhooks import bounce_class_of, is_machine, own_case_refs, own_data, received_mail
+from producers.email.webhooks import bounce_class_of, received_mail
 from producers.fields import Fields
 from producers.format import Format
 from producers.formats import formats_of
+from producers.machines import is_machine
 from producers.message_ids import message_id
+from producers.reading import case_refs, object_in
 from schemas.errors import InvalidEvent
 from schemas.models import Author, BounceClass, Direction, EmailEvent
 from tests.producers.golden import EXPECTED, OPTIONS, SAMPLES, outcome
@@ -381,12 +383,12 @@ OUT, IN, UNKNOWN = "subscription.opted_out", "subscription.opted_in", ("unknown"
         (mailgun.FORMAT, mailgun_event("unsubscribed", tags=["*"]), (OUT, "opt_out", None)),
         (mailgun.FORMAT, mailgun_event("unsubscribed", tags=["newsletter", "*"]), (OUT, "opt_out", None)),
         (mailgun.FORMAT, mailgun_event("unsubscribed", tags=["newsletter"]), (OUT, "opt_out", "news")),
-        (mailgun.FORMAT, mailgun_event("unsubscribed", tags=["cat facts"]), (OUT, "opt_out", None)),
+        (mailgun.FORMAT, mailgun_event("unsubscribed", tags=["cat facts"]), (OUT, None, None)),
         (mailgun.FORMAT, mailgun_event("unsubscribed", **{"client-info": {"bot": "generic"}}), UNKNOWN),
         (mailgun.FORMAT, mailgun_event("complained", tags=["newsletter"]), ("message.complained", None, None)),
         (ses.FORMAT, ses_choice(unsubscribeAll=True), (OUT, "opt_out", None)),
         (ses.FORMAT, ses_choice(topicSubscriptionStatus={"offers": "OptOut"}), (OUT, "opt_out", "offers")),
-        (ses.FORMAT, ses_choice(topicSubscriptionStatus={"cats": "OptOut"}), (OUT, "opt_out", None)),
+        (ses.FORMAT, ses_choice(topicSubscriptionStatus={"cats": "OptOut"}), (OUT, None, None)),
         (ses.FORMAT, ses_choice(topicSubscriptionStatus={"offers": "OptIn"}), (IN, "opt_in", "offers")),
         (ses.FORMAT, ses_choice(topicSubscriptionStatus={"cats": "OptIn"}), UNKNOWN),
         (ses.FORMAT, ses_event("Subscription"), UNKNOWN),
@@ -400,7 +402,7 @@ def test_a_choice_counts_for_what_was_left_or_joined(known: Format, content: Any
     ("stream", "fields", "expected", "direction"),
     [
         ("newsletter", {}, (OUT, "opt_out", "news"), Direction.INBOUND),
-        ("broadcast", {}, (OUT, "opt_out", None), Direction.INBOUND),
+        ("broadcast", {}, (OUT, None, None), Direction.INBOUND),
         ("newsletter", {"SuppressSending": False}, (IN, "opt_in", "news"), Direction.INBOUND),
         ("broadcast", {"SuppressSending": False}, UNKNOWN, Direction.REPORT),
         ("newsletter", {"Origin": "Customer", "MessageID": None}, (OUT, "opt_out", "news"), Direction.OUTBOUND),
@@ -481,7 +483,7 @@ def test_no_broken_message_inside_an_envelope_raises_anything_else(content: Any)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(sorted(mailgun._OLDER_FIELDS)), st.text(max_size=20)), max_size=12))
+@given(st.lists(st.tuples(st.sampled_from(sorted(mailgun_older._OLDER_FIELDS)), st.text(max_size=20)), max_size=12))
 def test_no_form_raises_anything_else(pairs: list[tuple[str, str]]) -> None:
     raw = urlencode([*pairs, ("event", "opened"), ("recipient", "ada@example.org")], errors="replace").encode()
     for payload in cut(mailgun.FORMAT, raw + b"&%ZZ=%00"):
@@ -492,6 +494,6 @@ def test_our_own_data_never_costs_the_report() -> None:
     for odd in ([], "free text", '{"case": "7"}', {"case": {"id": 7}, "order": 10**40, "invoice": ["9001", "9002"]}, 3):
         event = one(mailgun.FORMAT, mailgun_event("delivered", **{"user-variables": odd}))
         assert event.type == "message.delivered"
-    assert own_case_refs(own_data(Fields({"data": '{"case": "7"}'}), "data")) == ("case:7",)
+    assert case_refs(object_in(Fields({"data": '{"case": "7"}'}), "data")) == ("case:7",)
     odd_ones = Fields({"data": {"case": {"id": 7}, "order": 10**40, "invoice": ["9001", "9002"]}})
-    assert own_case_refs(own_data(odd_ones, "data")) == ("invoice:9001", "invoice:9002")
+    assert case_refs(object_in(odd_ones, "data")) == ("invoice:9001", "invoice:9002")

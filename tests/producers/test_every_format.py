@@ -4,6 +4,7 @@ A new format is covered by its samples alone: `tests/samples/<channel>/<format>/
 (`tests/producers/golden.py` writes the second, to be read before it is kept).
 """
 
+import copy
 import io
 import json
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 from producers.emit import EMIT
 from producers.format import Format, Payload
 from producers.formats import FORMATS, recognise
+from producers.json_stream import json_payloads
 from producers.sources import HEAD
+from schemas.errors import InvalidEvent
 from schemas.models import Channel
 from tests.producers.golden import (
     OBSERVED_AT,
@@ -31,12 +34,14 @@ from tests.producers.golden import (
     outcome,
     samples,
 )
-from tests.producers.mutations import mutated, mutated_bytes
+from tests.producers.mutations import mutated, mutated_bytes, places
 from tests.producers.wire import check_outcome, read_back
 
 PATHS = [path for channel in Channel for path in samples(channel) if path.parent.parent.name == channel]
 LATER = replace(OPTIONS, observed_at=OBSERVED_AT + timedelta(days=30))
 HARD = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+BOM, MARK = b"\xef\xbb\xbf", "Planted"
 
 every_sample = pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}/{path.name}")
 every_format = pytest.mark.parametrize("known", FORMATS, ids=lambda known: f"{known.channel}-{known.name}")
@@ -62,6 +67,33 @@ def test_ids_do_not_depend_on_when_it_was_read_and_events_come_back_from_avro(pa
 @every_sample
 def test_a_payload_is_published_or_refused_with_a_reason(path: Path) -> None:
     assert all(item.get("events") or item.get("reject") for item in outcome(path))
+
+
+@every_sample
+def test_a_sample_is_recognised_however_it_is_laid_out_and_cut(path: Path) -> None:
+    raw, known = path.read_bytes(), format_of(path)
+    assert [*_laid_out(raw), *_cut_off(raw)]
+    for head in (*_laid_out(raw), *_cut_off(raw)):
+        assert recognise(known.channel, head[:HEAD]) is known
+
+
+@every_format
+def test_no_reason_quotes_what_stands_in_a_payload(known: Format) -> None:
+    for content in copy.deepcopy(_plain_contents(known)):
+        for holder, key in list(places(content)):
+            kept = holder[key]
+            for planted in (f"{MARK}@example.org", [MARK], {MARK: [MARK]}):
+                holder[key] = planted
+                assert MARK not in _reason(known, content)
+            holder[key] = kept
+            if isinstance(holder, dict):
+                renamed = {MARK if name == key else name: value for name, value in holder.items()}
+                original = dict(holder)
+                holder.clear()
+                holder.update(renamed)
+                assert MARK not in _reason(known, content)
+                holder.clear()
+                holder.update(original)
 
 
 @every_format
@@ -113,6 +145,36 @@ def test_what_is_cut_out_of_a_file_can_be_read_again_as_it_stands(known: Format)
                 )
 
 
+def _laid_out(raw: bytes) -> Iterator[bytes]:
+    """The same content with other line ends, and JSON in other forms."""
+    if raw[:1] in (b"\xff", b"\xfe") or b"ISO-8859-1" in raw[:100]:
+        yield raw
+        return
+    plain = raw.removeprefix(BOM)
+    yield BOM + plain
+    yield plain.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if plain.lstrip()[:1] not in (b"{", b"["):
+        return
+    payloads = [payload.content for payload in json_payloads(io.BytesIO(plain)) if isinstance(payload.content, dict)]
+    for indent, separators in ((None, (",", ":")), (2, None)):
+        texts = [json.dumps(content, indent=indent, separators=separators) for content in payloads]
+        yield from (joint.join(texts).encode() for joint in ("\n", ""))
+        yield json.dumps(payloads, indent=indent, separators=separators).encode()
+
+
+def _cut_off(raw: bytes) -> Iterator[bytes]:
+    """Beginnings, as of a file that is longer than what is looked at."""
+    yield raw[: max(len(raw) * 3 // 4, 400)]
+
+
+def _reason(known: Format, content: Any) -> str:
+    try:
+        list(known.events(content, OPTIONS))
+    except InvalidEvent as error:
+        return str(error)
+    return ""
+
+
 def _samples(known: Format) -> list[Path]:
     return [path for path in PATHS if format_of(path) is known]
 
@@ -128,8 +190,6 @@ def _is_table(path: Path) -> bool:
 
 
 def _refused(known: Format, payload: Payload) -> bool:
-    from schemas.errors import InvalidEvent
-
     try:
         list(known.events(payload.content, OPTIONS))
     except InvalidEvent:

@@ -148,7 +148,7 @@ def test_every_step_of_every_sort_of_mail_is_known(kind: str, step: str, event_t
 @pytest.mark.parametrize("kind", ["letter.billed", "letter.return_envelope.in_transit", "bank_account.verified"])
 def test_what_is_no_step_of_an_item_is_kept_and_means_nothing(kind: str) -> None:
     [event] = lob(kind)
-    assert (event.type, event.attributes["lob_event"]) == ("unknown", kind)
+    assert (event.type, event.attributes["event"]) == ("unknown", kind)
 
 
 def test_a_return_envelope_that_came_answers_its_letter() -> None:

@@ -220,6 +220,8 @@ def test_check_digits_of_references(reference: str, valid: bool) -> None:
         ("Faktura 2026-17", ["2026-17"]),
         ("invoice #A-77 and invoice: B/12", ["A-77", "B/12"]),
         ("Rechnungsnr 5", ["5"]),
+        ("//S1/10/TC1-2605/11/260528", ["TC1-2605"]),
+        (r"//S1/10/X\/9001/11/260528", ["X/9001"]),
         ("thanks for 2 shoes", []),
         ("RF18 5390 0754 7034", ["539007547034", "RF18539007547034"]),
         ("invoice" + " " * 5_000 + "1", []),

@@ -85,8 +85,11 @@ def test_json_is_cut_into_payloads(text: bytes, expected: list[Any]) -> None:
 @given(
     st.lists(
         st.recursive(
-            st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-        )
+            st.none() | st.integers() | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=6,
     ),
     st.booleans(),
     st.none() | st.integers(0, 3),
@@ -133,6 +136,28 @@ def test_a_sample_holds_the_objects_that_are_whole() -> None:
     assert json_sample(b'[{"a":1},\n{"b":2},{"c":') == [{"a": 1}, {"b": 2}]
     assert json_sample(b'{\n"a": [1]\n}') == [{"a": [1]}]
     assert json_sample(b"From: ada@example.org\n\n") == []
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b'{"a": 1, "b": {"c": [2, {"d": "cut', [{"a": 1, "b": {"c": [2, {}]}}]),
+        (b'[{"a": {"b": "cut } ] , ', [{"a": {}}]),
+        (b'{"a": "cut', []),
+        (b'{"a": 1}\n{"b": "cut', [{"a": 1}]),
+        (b'{"a": 1, "b": ]', []),
+        (b"[" * 60_000, []),
+        (b'{"a":[' * 10_000, []),
+    ],
+)
+def test_of_an_object_that_is_cut_off_the_sample_has_what_is_whole(head: bytes, found: list[Any]) -> None:
+    assert json_sample(head) == found
+
+
+def test_an_array_on_one_line_of_megabytes_is_cut_without_being_parsed_whole() -> None:
+    items = [{"item": "x" * 1_000, "at": place} for place in range(2_000)]
+    payloads = list(json_payloads(io.BytesIO(json.dumps(items).encode() + b'\n[{"at": 7}]\n')))
+    assert [payload.content for payload in payloads] == [*items, {"at": 7}]
 
 
 FIELDS = Fields.of(

@@ -215,3 +215,10 @@ def test_a_duration_is_read_in_every_usual_spelling(text: object, expected: int 
 def test_what_is_no_duration_is_refused_by_field(text: str) -> None:
     with pytest.raises(InvalidEvent, match=r"^talk: not a duration"):
         seconds(Fields({"talk": text}), "talk")
+
+
+def test_a_header_of_thousands_of_columns_takes_no_time() -> None:
+    names = "a," * 60_000
+    [payload] = csv_payloads(io.BytesIO(f"{names}\n{names}\n".encode()))
+    assert payload.content is not None
+    assert list(payload.content)[-2:] == ["a 60000", "column 60001"]
