@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyruhvro
 
+from consumers.upcast import changes, defaults
 from log.log import Headers, RecordBatch
 from schemas.codec import MAGIC, decode, plain_schema
 from schemas.errors import DeadLetter, PoisonRecord, RegistryUnavailable, UndecodableRecord, UnknownSchema
@@ -86,6 +87,9 @@ class WriterSchema:
         lacking = [name for name in _NEEDED if name not in self._field_names()]
         if lacking:
             raise UnknownSchema(f"the schema is not one of channel {channel}: it lacks {', '.join(lacking)}")
+        reader = json.loads(schema_text(channel))
+        self._changes = changes(described, reader)
+        self._defaults = {name: (value, known.field(name).type) for name, value in defaults(described, reader).items()}
 
     def _field_names(self) -> Set[str]:
         try:
@@ -103,6 +107,15 @@ class WriterSchema:
     @cached_property
     def arrow(self) -> pa.Schema:
         return _arrow(self.text)
+
+    def upcast(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns as the reader's schema has them; the same object where the writer's says no more and no less."""
+        for name, change in self._changes.items():
+            place = batch.schema.get_field_index(name)
+            batch = batch.set_column(place, batch.schema.field(place), change(batch.column(place)))
+        for name, (value, kind) in self._defaults.items():
+            batch = batch.append_column(pa.field(name, kind), pa.repeat(pa.scalar(value, kind), batch.num_rows))
+        return batch
 
     def columns(self, datums: Sequence[bytes]) -> pa.RecordBatch:
         """All datums at once. Raises UndecodableRecord when any is bad, without saying which."""
@@ -236,7 +249,7 @@ class Decoder:
                 for at, error in wrong.items()
             )
             places = [places[at] for at in good]
-        return Group(channel=channel, schema_id=schema_id, places=places, columns=columns)
+        return Group(channel=channel, schema_id=schema_id, places=places, columns=schema.upcast(columns))
 
     def _schema(self, channel: str, key: int | UUID) -> WriterSchema | DeadLetter | None:
         """The schema, or why there is none; None while it is to be asked for again."""
