@@ -17,7 +17,6 @@ WHERE is open (making or checking the store's tables), topics, begin (new partit
 import re
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +58,8 @@ COMPACTION = tuple(
 )
 CHECKPOINT = ("checkpoint.before", "checkpoint.during", "checkpoint.after")
 ALL = (*START, *AHEAD, *FOLD, *COMPACTION, *CHECKPOINT)
+OFTEN = ("poll", "decode", "prepare", "fold.begin", "fold.insert.offsets", "fold.commit.before", "fold.commit.after")
+"""Every batch comes to these steps, to the others it comes once in a while."""
 
 _DURING_S = 0.002
 
@@ -134,18 +135,16 @@ def place() -> str | None:
         found = _PLACES.get((frame.f_globals.get("__name__", ""), frame.f_code.co_name))
         if found:
             return found
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 
 def watch(passing: Callable[[str], None]) -> Callable[[], None]:
     """Say every step to `passing` from now on, of stores that are opened from now on; the result ends it."""
-    import consumers.ahead as ahead
-    import consumers.decode as decode
-    import consumers.prepare as prepare
-    import log.embedded_reader as embedded
-    import log.kafka_reader as kafka
-    import projections.store as store
+    from consumers import ahead, decode, prepare
+    from log.embedded_reader import EmbeddedReader
+    from log.kafka_reader import KafkaReader
+    from projections import store
 
     undo: list[Callable[[], None]] = []
 
@@ -176,16 +175,16 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
         return call
 
     replace(store, "_connect", lambda old: lambda *arguments: Connection(old(*arguments), passing))
-    for reader in (embedded.EmbeddedReader, kafka.KafkaReader):
+    for reader in (EmbeddedReader, KafkaReader):
         replace(reader, "poll", after("poll"))
         replace(reader, "commit", around_commit)
     replace(decode.Decoder, "decode", after("decode"))
     replace(prepare.Preparer, "prepare", after("prepare"))
     # Lag tools are told every second otherwise; a victim seldom lives that long.
     replace(ahead, "_ENDS_EVERY_S", lambda _: 0.0)
-    return lambda: [one() for one in reversed(undo)] and None
 
+    def unwatch() -> None:
+        for one in reversed(undo):
+            one()
 
-def slow(seconds: float) -> Callable[[str], None]:
-    """A strike that only takes time: a step that hangs."""
-    return lambda _: time.sleep(seconds)
+    return unwatch
