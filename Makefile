@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test test-kafka lint format bench lock clean
+.PHONY: demo test test-kafka faults faults-selftest lint format bench lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/touchlog demo
@@ -16,6 +16,15 @@ test: $(VENV)/.installed
 # Insists on a real Apache Kafka and a real registry: Docker, or Java 17 and Maven.
 test-kafka: $(VENV)/.installed
 	TOUCHLOG_TEST_KAFKA=real $(PYTEST) -m "kafka or broker or registry"
+
+# Kills, full disks, torn files, brokers that die (tests/faults/README.md): minutes; `make faults LONG=1` takes hours.
+# `make faults FAULTS="--faults-seed 7 -k kill"` is the same again, or a part of it.
+faults: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/faults --no-header -q --faults $(if $(LONG),long --timeout 14400,short) $(FAULTS)
+
+# Faults put into the product: each has to make a fault test fail.
+faults-selftest: $(VENV)/.installed
+	$(BIN)/python -m tests.faults.selftest $(FAULTS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check

@@ -16,7 +16,7 @@ from schemas.models import Event
 from schemas.topics import TOPICS, stream_of, topic_of
 from tests.consumers.poison import POISON, Value
 from tests.consumers.publishing import publish
-from tests.faults.homes import Home
+from tests.faults.homes import Home, run_to_the_end
 from tests.folding import REGISTRY
 from tests.habits import NOW
 from tests.oracle import fold as oracle
@@ -94,10 +94,13 @@ def look(path: Path) -> int:
 @contextmanager
 def rebuilt(home: Home) -> Iterator[Store]:
     """A new store, folded from the log in one go."""
-    with TemporaryDirectory(dir=home.folder) as folder, home.open() as log:
-        with Store.open(Path(folder) / "rebuilt.duckdb") as store:
-            Projector(log, store, REGISTRY).run(until_caught_up=True)
-            yield store
+    with (
+        TemporaryDirectory(dir=home.folder) as folder,
+        home.open() as log,
+        Store.open(Path(folder) / "rebuilt.duckdb") as store,
+    ):
+        run_to_the_end(Projector(log, store, REGISTRY))
+        yield store
 
 
 def assert_whole(home: Home, truth: Truth, *, markers: int = 0) -> None:
@@ -112,7 +115,9 @@ def assert_whole(home: Home, truth: Truth, *, markers: int = 0) -> None:
             found = store.con.execute("SELECT sum(read), sum(applied), sum(duplicates), sum(parked) FROM store.batches")
             counted = (truth.records, distinct, truth.records - distinct - truth.bad, truth.bad)
             assert found.fetchone() == counted, f"{name}: read, applied, duplicates, parked"
-            letters = store.con.execute("SELECT count(*), count(DISTINCT (topic, partition, log_offset)) FROM store.dead_letters")
+            letters = store.con.execute(
+                "SELECT count(*), count(DISTINCT (topic, partition, log_offset)) FROM store.dead_letters"
+            )
             assert letters.fetchone() == (truth.bad, truth.bad), f"{name}: dead letters"
             numbers = store.con.execute("SELECT count(*), count(DISTINCT batch), max(batch) FROM store.batches")
             batches, different, last = numbers.fetchone()

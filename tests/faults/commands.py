@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.faults.mutants import VARIABLE
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 """Nothing that ends by itself takes longer; a command that does is a failure."""
 
 _SERVER = multiprocessing.get_context("forkserver")

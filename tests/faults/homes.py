@@ -10,9 +10,10 @@ from consumers.projector import Progress, Projector
 from log.log import Log
 from log.open import open_log
 from projections.store import Store
-from tests.faults.commands import Command, Commands
+from tests.faults.commands import PATIENCE_S, Command, Commands
 from tests.folding import REGISTRY
 from touchlog.reader_file import read_live
+
 
 @dataclass(kw_only=True)
 class Home:
@@ -68,7 +69,7 @@ class Home:
         """Fold what is left, in this process."""
         sizes = {"batch_size": self.batch, "compact_after": self.compact_after}
         with self.open() as log, Store.open(self.store) as store:
-            return Projector(log, store, REGISTRY, **{**sizes, **options}).run(until_caught_up=True)
+            return run_to_the_end(Projector(log, store, REGISTRY, **{**sizes, **options}))
 
     def wal_size(self) -> int:
         """Bytes that the store's own log holds: more after every commit, none after a checkpoint."""
@@ -80,6 +81,14 @@ class Home:
     def answers(self) -> bool:
         """Whether a projector of this store answers readers."""
         return read_live(self.store) is not None
+
+
+def run_to_the_end(projector: Projector) -> Progress:
+    """Fold what is left; AssertionError when that takes longer than anything may."""
+    deadline = time.monotonic() + PATIENCE_S
+    done = projector.run(until_caught_up=True, stop=lambda: time.monotonic() > deadline)
+    assert done.state == "caught up", f"not at the end after {PATIENCE_S:.0f} s: lag {done.lag}"
+    return done
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = 60.0) -> None:

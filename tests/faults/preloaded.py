@@ -1,4 +1,6 @@
-"""What the commands of a fault suite import, for the process that they are forked from; nothing of it starts a thread."""
+"""What the commands of a fault suite import, for the process that they are forked from; it starts no thread."""
+
+# ruff: noqa: F401
 
 import consumers.projector
 import log.embedded
@@ -24,4 +26,4 @@ import touchlog.publishing
 import touchlog.render_replay
 import touchlog.replaying
 import touchlog.server
-import touchlog.status  # noqa: F401
+import touchlog.status

@@ -1,6 +1,6 @@
 """Does the suite find what it is made to find? Each mutant of the product has to make a test fail.
 
-    python -m tests.faults.selftest [--only NAME …] [--no-kafka] [--seed N]
+    python -m tests.faults.selftest [--only NAME …] [--no-kafka] [--no-baseline] [--seed N]
 
 Prints which test caught which mutation, and why; exit code 1 when one got through, or when a test fails without any.
 """
@@ -47,15 +47,22 @@ class Verdict:
         return self.caught and any(word in self.why for word in _OURS)
 
 
-def ask(name: str, tests: tuple[str, ...], *, kafka: bool, seed: int) -> Verdict:
+def ask(name: str, tests: tuple[str, ...], *, kafka: bool, seed: int, form: str = "ci") -> Verdict:
     """Run the tests with a mutant until one fails."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         # `embedded` is in the name of every test of that log: a parameter of it, or its file.
         where = ["-m", "kafka"] if kafka else ["-k", "embedded"]
-        words = [*(f"{_HERE}/{test}" if test else _HERE for test in tests), *where, "-x", "-q", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", *words, "--faults", "short", "--faults-seed", str(seed)]
+        words = [
+            *(f"{_HERE}/{test}" if test else _HERE for test in tests),
+            *where,
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ]
+        command = [sys.executable, "-m", "pytest", *words, "--faults", form, "--faults-seed", str(seed)]
         done = subprocess.run(
             [*command, "--faults-json", str(path)],
             cwd=ROOT,
@@ -78,7 +85,7 @@ def ask(name: str, tests: tuple[str, ...], *, kafka: bool, seed: int) -> Verdict
 def judge(name: str, mutant: Mutant, *, seed: int) -> Verdict:
     """The tests that should catch it, then all."""
     verdict = ask(name, mutant.tests, kafka=mutant.kafka, seed=seed)
-    return verdict if verdict.caught else ask(name, ("",), kafka=mutant.kafka, seed=seed)
+    return verdict if verdict.caught else ask(name, ("",), kafka=mutant.kafka, seed=seed, form="short")
 
 
 def main(arguments: list[str]) -> int:
@@ -86,6 +93,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests.faults.selftest")
     parser.add_argument("--only", nargs="+", choices=list(MUTANTS), metavar="NAME")
     parser.add_argument("--no-kafka", action="store_true")
+    parser.add_argument("--no-baseline", action="store_true", help="the product as it is has been tried already")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     given = parser.parse_args(arguments)
     chosen = {name: MUTANTS[name] for name in given.only or MUTANTS if not (given.no_kafka and MUTANTS[name].kafka)}
@@ -97,15 +105,16 @@ def main(arguments: list[str]) -> int:
         table.add_column(column, overflow="fold")
     table.add_column("seconds", justify="right")
     bad = []
-    for kafka in sorted({mutant.kafka for mutant in chosen.values()}):
+    for kafka in () if given.no_baseline else sorted({mutant.kafka for mutant in chosen.values()}):
         tests = tuple(dict.fromkeys(test for one in chosen.values() if one.kafka == kafka for test in one.tests))
         plain = ask("", tests, kafka=kafka, seed=given.seed)
+        print(f"no mutant: {plain.test or 'nothing fails'} ({plain.seconds:.0f} s)", flush=True)
         said = f"[red]{escape(plain.why)}[/]" if plain.caught else "[green]nothing fails[/]"
         table.add_row("(none)", "the product as it is", said, "", f"{plain.seconds:.0f}")
         bad += [plain] if plain.caught else []
     for name, mutant in chosen.items():
         verdict = judge(name, mutant, seed=given.seed)
-        print(f"{name}: {verdict.test or 'SURVIVED'}", flush=True)
+        print(f"{name}: {verdict.test or 'SURVIVED'} ({verdict.seconds:.0f} s)", flush=True)
         by = escape(verdict.test) if verdict.caught else "[red]NOTHING: it survived[/]"
         if verdict.broken:
             by = f"[red]the mutant is broken[/] ({by})"

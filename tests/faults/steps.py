@@ -20,7 +20,6 @@ build.swap.
 import re
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +91,8 @@ RETIRE, CANCEL = (
     for where in ("retire", "cancel")
 )
 REPLAY = (*REBUILD, *PAUSE, *SWITCH, *BACK, *RETIRE, *CANCEL)
+OFTEN = ("poll", "decode", "prepare", "fold.begin", "fold.insert.offsets", "fold.commit.before", "fold.commit.after")
+"""Every batch comes to these steps, to the others it comes once in a while."""
 
 _DURING_S = 0.002
 _STAGING, _SWAPPING, _DROPPING = {"stage", "build.stage"}, {"swap", "build.swap"}, {"retire", "cancel"}
@@ -179,12 +180,10 @@ def place() -> str | None:
 
 def watch(passing: Callable[[str], None]) -> Callable[[], None]:
     """Say every step to `passing` from now on, of stores that are opened from now on; the result ends it."""
-    import consumers.ahead as ahead
-    import consumers.decode as decode
-    import consumers.prepare as prepare
-    import log.embedded_reader as embedded
-    import log.kafka_reader as kafka
-    import projections.store as store
+    from consumers import ahead, decode, prepare
+    from log.embedded_reader import EmbeddedReader
+    from log.kafka_reader import KafkaReader
+    from projections import store
 
     undo: list[Callable[[], None]] = []
 
@@ -215,14 +214,19 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
         return call
 
     replace(store, "_connect", lambda old: lambda *arguments: Connection(old(*arguments), passing))
-    for reader in (embedded.EmbeddedReader, kafka.KafkaReader):
+    for reader in (EmbeddedReader, KafkaReader):
         replace(reader, "poll", after("poll"))
         replace(reader, "commit", around_commit)
     replace(decode.Decoder, "decode", after("decode"))
     replace(prepare.Preparer, "prepare", after("prepare"))
     # Lag tools are told every second otherwise; a victim seldom lives that long.
     replace(ahead, "_ENDS_EVERY_S", lambda _: 0.0)
-    return lambda: [one() for one in reversed(undo)] and None
+
+    def unwatch() -> None:
+        for one in reversed(undo):
+            one()
+
+    return unwatch
 
 
 def slice_thinly(rows: int) -> None:

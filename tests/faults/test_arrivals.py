@@ -49,10 +49,12 @@ def test_clocks_that_are_a_day_off(home, row, dice):
                     event.primary.key.encode(),
                     value,
                     timestamp=stamp,
-                    delivered=lambda position, error: told.append(error),
+                    delivered=lambda _, error: told.append(error),
                 )
             assert writer.flush(60) == 0
-        assert told == [None] * len(drawn), "a broker refuses records that are far from its own clock unless told not to"
+        assert told == [None] * len(drawn), (
+            "a broker refuses records that are far from its own clock unless told not to"
+        )
         truth.events += drawn
         truth.records += len(drawn)
     row.runs = len(drawn)

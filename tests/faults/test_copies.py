@@ -62,7 +62,7 @@ def _go_on_or_be_refused(home, truth):
 def test_a_store_copied_between_two_instants(home, row, dice, times, truth):
     """What a power cut leaves: every such copy goes on."""
     row.fault = "store and its WAL copied at an instant"
-    for folder in _copies(home, truth, dice, times(ci=2, short=6, long=60)):
+    for folder in _copies(home, truth, dice, times(ci=2, short=3, long=60)):
         copy = _home(home, folder)
         copy.project_to_the_end()
         assert_whole(copy, truth)
@@ -74,7 +74,7 @@ def test_a_store_copied_while_it_is_written(home, row, dice, times, truth):
     """No way to make a backup: the copy may be refused, but does not go on with other rows."""
     row.fault = "store and its WAL copied while written"
     went_on = 0
-    for folder in _copies(home, truth, dice, times(short=6, long=60), stopped=False):
+    for folder in _copies(home, truth, dice, times(short=4, long=60), stopped=False):
         went_on += _go_on_or_be_refused(_home(home, folder), truth)
         row.runs += 1
     row.fault += f" ({went_on} went on, the others were refused)"
@@ -85,7 +85,7 @@ def test_a_store_copied_while_it_is_written(home, row, dice, times, truth):
 def test_a_damaged_store(home, row, dice, times, truth, sort):
     row.fault = sort
     went_on = 0
-    for folder in _copies(home, truth, dice, times(ci=2, short=6, long=60)):
+    for folder in _copies(home, truth, dice, times(ci=2, short=3, long=60)):
         copy = _home(home, folder)
         path = copy.store if sort == "database cut off" else copy.store.with_name(copy.store.name + ".wal")
         if not path.exists() or not path.stat().st_size:

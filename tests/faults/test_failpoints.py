@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.faults.checks import Truth, assert_whole, look
-from tests.faults.steps import AHEAD, ALL, CHECKPOINT, COMPACTION, FOLD, START
+from tests.faults.steps import AHEAD, ALL, CHECKPOINT, COMPACTION, FOLD, OFTEN, START
 
 _KEY = (
     "open.commit.before",
@@ -41,8 +41,7 @@ def test_killed_at_every_step(home, row, dice, times):
         chosen = [*(chosen if number else []), *START, *(START if rounds > 1 and number == 0 else ()), *later]
     truth = Truth(dice=dice)
     for step in chosen:
-        # A store is made once, and compaction comes by once in a while.
-        _kill_at(home, truth, step, 1 if step in (*START, *COMPACTION, *CHECKPOINT) else dice.choice((1, 2, 3)))
+        _kill_at(home, truth, step, dice.choice((1, 2, 3)) if step in OFTEN else 1)
         row.runs += 1
 
     home.project_to_the_end()

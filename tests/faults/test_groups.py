@@ -40,7 +40,7 @@ def test_committed_offsets_ahead_behind_and_deleted(home, bootstrap, prefix, row
     row.fault = "Kafka's committed offsets set ahead, behind, and deleted"
     admin = AdminClient({"bootstrap.servers": bootstrap})
     truth = Truth(dice=dice)
-    for _ in range(times(ci=1, short=2, long=10)):
+    for _ in range(times(ci=1, short=1, long=10)):
         for offset in ("behind", "ahead", "deleted"):
             with home.open() as log:
                 truth.grow(log, 60, near=6, far=6)

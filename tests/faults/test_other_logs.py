@@ -34,7 +34,9 @@ def _recreate(home):
         log.delete_topics([CHAT])
         until(lambda: CHAT not in log.topics(), "the topic is gone")
         until(lambda: _created(log), "the topic is there again")
-        append(log, CHAT, [b"other"] * 10)
+        # More than there was: every stored offset lies within the new topic, and only its identity tells.
+        for partition in range(3):
+            append(log, CHAT, [b"other"] * 100, partition=partition)
 
 
 def _created(log):

@@ -8,6 +8,7 @@ import pytest
 from consumers.projector import Projector
 from projections.store import Store
 from tests.faults.checks import Truth, assert_whole
+from tests.faults.homes import run_to_the_end
 from tests.folding import REGISTRY
 
 _READERS = 8
@@ -33,7 +34,7 @@ def test_eight_long_readers(home, row, dice, times):
             projector = Projector(log, store, REGISTRY, batch_size=home.batch, compact_after=home.compact_after)
             for _ in range(times(ci=2, short=5, long=30)):
                 truth.grow(log, 150, near=20, far=20, poison=2)
-                projector.run(until_caught_up=True)
+                run_to_the_end(projector)
         finally:
             over.set()
             for reader in readers:

@@ -36,7 +36,9 @@ class Registry:
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self):
                 number = self.path.rpartition("/")[2]
-                self._say({"schema": locked.schema(int(number))} if number.isdigit() else {"compatibilityLevel": "FULL"})
+                self._say(
+                    {"schema": locked.schema(int(number))} if number.isdigit() else {"compatibilityLevel": "FULL"}
+                )
 
             def do_POST(self):
                 self.rfile.read(int(self.headers["Content-Length"]))
@@ -87,11 +89,15 @@ def test_a_registry_that_is_away(home, registry, row, dice, times):
         if mood != "down":
             registry.start()
         command = home.project()
+
+        def ended(command=command):
+            return not command.running
+
         if mood == "down":
-            until(lambda: home.answers() or not command.running, "the projector answers")
+            until(lambda ended=ended: home.answers() or ended(), "the projector answers")
             time.sleep(1.0)
         else:
-            until(lambda: registry.asked > 2 or not command.running, "the registry was asked")
+            until(lambda ended=ended: registry.asked > 2 or ended(), "the registry was asked")
         assert command.running, command.said
         if mood == "down":
             registry.start()

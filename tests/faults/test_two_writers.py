@@ -111,7 +111,7 @@ def test_two_folders_at_the_same_instant(home, row, dice, times, both, monkeypat
 
     home.fold_here()
     monkeypatch.setattr(Store, "advance", together)
-    for _ in range(times(ci=3, short=10, long=100)):
+    for _ in range(times(ci=2, short=6, long=100)):
         with home.open() as log:
             truth.grow(log, 30, near=5)
         for who in both:

@@ -62,7 +62,7 @@ def _write_down_deliveries(path: str) -> None:
         if position is not None:
             os.write(file, f"{position.topic} {position.partition} {position.offset}\n".encode())
 
-    _Run._settle = settled  # type: ignore[method-assign]
+    _Run._settle = settled
 
 
 if __name__ == "__main__":
