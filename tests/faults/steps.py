@@ -235,8 +235,3 @@ def slice_thinly(rows: int) -> None:
 
     defaults = compaction.Compaction.__init__.__kwdefaults__
     defaults["rows_a_slice"] = rows
-
-
-def slow(seconds: float) -> Callable[[str], None]:
-    """A strike that only takes time: a step that hangs."""
-    return lambda _: time.sleep(seconds)
