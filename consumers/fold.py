@@ -57,6 +57,8 @@ _THREADS_SEEN = """
 """
 _PARKED = "SELECT error_class, count(*) FROM touchlog.dead_letters WHERE state = 'parked' GROUP BY error_class"
 _STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
+_NONE: Strength = (_NEVER, _NEVER)
+"""Of a pair that is not linked."""
 _NO_EVIDENCE: Evidence = (_NEVER,) * len(layout.ASSURANCE[1])
 
 
@@ -320,23 +322,24 @@ class Folder:
             *((row, "evidence", one, other, assurance) for row, assurance, one, other in prepared.pairs),
             *((*statement, None) for statement in prepared.statements),
         ]
-        before: dict[Link, Strength | None] = {}
+        before: dict[Link, Strength] = {}
         links = []
         for row, verb, one, other, assurance in said:
             pair = (one, other)
             moment = int(prepared.times[row])
             if not fresh[row] or (assurance is not None and self._is_outdone(pair, moment, assurance)):
                 continue
-            before.setdefault(pair, self._strength_if_linked(pair))
+            before.setdefault(pair, self._strength_or_none(pair))
             event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
             self._note(pair, verb, moment, str(event_id), assurance)
             links.append((verb, one, other, event_id, from_micros(moment), assurance))
         self._store.insert_rows("links", links, batch)
-        now = {pair: self._strength_if_linked(pair) for pair in before}
+        now = {pair: self._strength_or_none(pair) for pair in before}
         changed = self._people.components.apply(
-            linked=[pair for pair, was in before.items() if was is None and now[pair] is not None],
-            unlinked=[pair for pair, was in before.items() if was is not None and now[pair] is None],
-            altered=[pair for pair, was in before.items() if None not in (was, now[pair]) and was != now[pair]],
+            linked=[pair for pair, was in before.items() if was == _NONE != now[pair]],
+            unlinked=[pair for pair, was in before.items() if was != _NONE == now[pair]],
+            stronger=[pair for pair, was in before.items() if now[pair] < was != _NONE],
+            weaker=[pair for pair, was in before.items() if was < now[pair] != _NONE],
             earlier=earlier,
             first_seen=self._people.first_seen,
         )
@@ -395,8 +398,8 @@ class Folder:
         assurance = next(place for place, moment in enumerate(times) if moment != _NEVER)
         return 1 + assurance, times[assurance]
 
-    def _strength_if_linked(self, pair: Link) -> Strength | None:
-        return self._strength(pair) if self._is_linked(pair) else None
+    def _strength_or_none(self, pair: Link) -> Strength:
+        return self._strength(pair) if self._is_linked(pair) else _NONE
 
 
 def _points(ids: Ids, keys: pa.Array) -> pa.Table:
