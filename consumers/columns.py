@@ -15,7 +15,7 @@ from consumers.decode import BadRecord, Group
 from consumers.ids import Ids, Mask, parse_ids
 from consumers.meaning import Columns, TypeTable, conclude
 from projections import layout
-from projections.identity_rules import JOINING, joins
+from projections.identity_rules import JOINING, joins, may_be_linked
 from schemas.codec import micros
 from schemas.errors import InvalidEvent
 from schemas.event_types import EVENT_TYPES
@@ -24,6 +24,8 @@ from schemas.models import EVENT_MODELS, MAX_CONTACT_POINTS, Event
 
 Pair = tuple[int, str, str]
 """(row, name, name)"""
+Evidence = tuple[int, int, str, str]
+"""(row, assurance by its place in layout.ASSURANCE, key, key)"""
 Ints = npt.NDArray[np.int64]
 
 _TYPES = {channel: TypeTable(channel) for channel in EVENT_TYPES}
@@ -56,7 +58,7 @@ class GroupColumns:
     other_roles: pa.Array
     other_assurance: Ints
     other_normalised: Ints
-    pairs: list[Pair]
+    pairs: list[Evidence]
     statements: list[tuple[int, str, str, str]]
     threads: pa.Array
     case_rows: Ints
@@ -238,8 +240,8 @@ class _Points:
         plain = (self.lengths == 1) & self.primary_is_self()
         return pc.if_else(pa.array(plain), pa.scalar(None, pa.string()), text)
 
-    def pairs(self) -> list[Pair]:
-        """Every pair of an event's contact points that is evidence for one person."""
+    def pairs(self) -> list[Evidence]:
+        """Every pair of an event's contact points that is evidence for one person; as sure as the less sure of both."""
         if not len(self.other_places):
             return []
         able = (
@@ -250,15 +252,17 @@ class _Points:
         owners = np.repeat(np.arange(len(self.starts)), self.lengths)
         able &= (self.lengths > 1)[owners]
         places = np.flatnonzero(able)
-        named: dict[int, list[str]] = {}
-        for row, key in zip(owners[places].tolist(), self.keys.take(pa.array(places)).to_pylist(), strict=True):
+        named: dict[int, dict[str, int]] = {}
+        keys = self.keys.take(pa.array(places)).to_pylist()
+        for row, key, code in zip(owners[places].tolist(), keys, self.assurance_codes()[places].tolist(), strict=True):
             if joins(key):
-                named.setdefault(row, []).append(key)
+                surest = named.setdefault(row, {})
+                surest[key] = min(code, surest.get(key, code))
         return [
-            (row, one, other)
-            for row, keys in named.items()
-            for one, other in combinations(sorted(set(keys)), 2)
-            if not (one.startswith("account:") and other.startswith("account:"))
+            (row, max(surest[one], surest[other]), one, other)
+            for row, surest in named.items()
+            for one, other in combinations(sorted(surest), 2)
+            if may_be_linked(one, other)
         ]
 
 
@@ -270,8 +274,7 @@ def _statements(types: pa.Array, points: _Points) -> list[tuple[int, str, str, s
             continue
         start = int(points.starts[row])
         one, other = sorted(points.keys.slice(start, 2).to_pylist())
-        kinds = {one.partition(":")[0], other.partition(":")[0]}
-        if one != other and "anonymous" not in kinds and kinds != {"account"}:
+        if may_be_linked(one, other):
             found.append((row, verb, one, other))
     return found
 

@@ -21,14 +21,16 @@ from consumers.prepare import Prepared
 from consumers.seen import Micros, SeenIds, earliest
 from consumers.temper import Temper
 from log.log import TopicPartition
-from projections.components import Components
-from projections.identity_rules import LIMITS
+from projections import layout
+from projections.components import Components, Link, Strength
+from projections.identity_rules import LIMITS, UNIQUE
 from projections.store import Store
 from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id
 from schemas.errors import OffsetConflict
 
-Link = tuple[str, str]
+Evidence = tuple[int, ...]
+"""When evidence of each assurance (layout.ASSURANCE) was first given for a pair."""
 _NEVER = np.iinfo(np.int64).max
 """When a contact point that was only ever named in another role than `self` was first seen."""
 
@@ -55,6 +57,9 @@ _THREADS_SEEN = """
 """
 _PARKED = "SELECT error_class, count(*) FROM touchlog.dead_letters WHERE state = 'parked' GROUP BY error_class"
 _STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
+_NONE: Strength = (_NEVER, _NEVER)
+"""Of a pair that is not linked."""
+_NO_EVIDENCE: Evidence = (_NEVER,) * len(layout.ASSURANCE[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,14 +140,15 @@ class Folder:
         self._parked = Counter(dict(con.execute(_PARKED).fetchall()))
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
-        self._people = Graph(components=Components(limits=LIMITS), seen=self._first_seen(_POINTS_SEEN))
+        people = Components(limits=LIMITS, unique=UNIQUE, strength=self._strength)
+        self._people = Graph(components=people, seen=self._first_seen(_POINTS_SEEN))
         self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
-        self._evidence: dict[Link, int] = {}
+        self._evidence: dict[Link, Evidence] = {}
         self._statements: dict[Link, tuple[int, int, str, str]] = {}
-        for verb, one, other, event_id, moment in con.execute(
-            "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at) FROM store.links"
+        for verb, one, other, event_id, moment, assurance in con.execute(
+            "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at), assurance FROM store.links"
         ).fetchall():
-            self._note((one, other), verb, moment, event_id)
+            self._note((one, other), verb, moment, event_id, assurance)
         live = [pair for pair in {**self._evidence, **self._statements} if self._is_linked(pair)]
         self._people.components.apply(linked=live, first_seen=self._people.first_seen)
         edges = con.execute(
@@ -312,23 +318,28 @@ class Folder:
             keys = prepared.point_keys.filter(pa.array(mask)).take(pa.array(rows[new]))
             self._store.insert("points", _points(point_ids.where(new), keys), batch)
 
-        said = [(row, "evidence", one, other) for row, one, other in prepared.pairs] + list(prepared.statements)
-        before: dict[Link, bool] = {}
+        said: list[tuple[int, str, str, str, int | None]] = [
+            *((row, "evidence", one, other, assurance) for row, assurance, one, other in prepared.pairs),
+            *((*statement, None) for statement in prepared.statements),
+        ]
+        before: dict[Link, Strength] = {}
         links = []
-        for row, verb, one, other in said:
+        for row, verb, one, other, assurance in said:
             pair = (one, other)
             moment = int(prepared.times[row])
-            # Of evidence for a pair the earliest is kept: what was known of a time asks for it (projections.as_of).
-            if not fresh[row] or (verb == "evidence" and self._evidence.get(pair, _NEVER) <= moment):
+            if not fresh[row] or (assurance is not None and self._is_outdone(pair, moment, assurance)):
                 continue
-            before.setdefault(pair, self._is_linked(pair))
+            before.setdefault(pair, self._strength_or_none(pair))
             event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
-            self._note(pair, verb, moment, str(event_id))
-            links.append((verb, one, other, event_id, from_micros(moment)))
+            self._note(pair, verb, moment, str(event_id), assurance)
+            links.append((verb, one, other, event_id, from_micros(moment), assurance))
         self._store.insert_rows("links", links, batch)
+        now = {pair: self._strength_or_none(pair) for pair in before}
         changed = self._people.components.apply(
-            linked=[pair for pair, was in before.items() if not was and self._is_linked(pair)],
-            unlinked=[pair for pair, was in before.items() if was and not self._is_linked(pair)],
+            linked=[pair for pair, was in before.items() if was == _NONE != now[pair]],
+            unlinked=[pair for pair, was in before.items() if was != _NONE == now[pair]],
+            stronger=[pair for pair, was in before.items() if now[pair] < was != _NONE],
+            weaker=[pair for pair, was in before.items() if was < now[pair] != _NONE],
             earlier=earlier,
             first_seen=self._people.first_seen,
         )
@@ -355,10 +366,18 @@ class Folder:
         moved = [(ids_of[name], ids_of[place.first]) for name, place in changed.items()]
         self._store.insert_rows("thread_changes", moved, batch)
 
-    def _note(self, pair: Link, verb: str, moment: int, event_id: str) -> None:
+    def _is_outdone(self, pair: Link, moment: int, assurance: int) -> bool:
+        """Whether other evidence counts before this, whatever is left out of what happened or was known later
+        (projections.as_of): it is earlier and as sure, or surer and not later."""
+        times = self._evidence.get(pair, _NO_EVIDENCE)
+        return times[assurance] < moment or min(times[:assurance], default=_NEVER) <= moment
+
+    def _note(self, pair: Link, verb: str, moment: int, event_id: str, assurance: int | None) -> None:
         """Take in one piece of evidence, or a statement if it is the newest about its pair."""
-        if verb == "evidence":
-            self._evidence[pair] = min(moment, self._evidence.get(pair, moment))
+        if assurance is not None:
+            times = self._evidence.get(pair, _NO_EVIDENCE)
+            if moment < times[assurance]:
+                self._evidence[pair] = (*times[:assurance], moment, *times[assurance + 1 :])
             return
         said = (moment, _STRICTNESS[verb], event_id, verb)
         known = self._statements.get(pair)
@@ -369,6 +388,18 @@ class Folder:
         said = self._statements.get(pair)
         verb = said[-1] if said else None
         return verb != "forbidden" and (pair in self._evidence or verb == "asserted")
+
+    def _strength(self, pair: Link) -> Strength:
+        """Of a linked pair: a person's word before evidence, then the surest, then the earliest."""
+        said = self._statements.get(pair)
+        if said and said[-1] == "asserted":
+            return 0, said[0]
+        times = self._evidence[pair]
+        assurance = next(place for place, moment in enumerate(times) if moment != _NEVER)
+        return 1 + assurance, times[assurance]
+
+    def _strength_or_none(self, pair: Link) -> Strength:
+        return self._strength(pair) if self._is_linked(pair) else _NONE
 
 
 def _points(ids: Ids, keys: pa.Array) -> pa.Table:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from consumers.columns import GroupColumns, Pair, group_columns
+from consumers.columns import Evidence, GroupColumns, Pair, group_columns
 from consumers.decode import BadRecord, Decoder
 from consumers.halving import breaking, may_be_a_records
 from consumers.ids import IdMaker, Ids, Mask
@@ -27,7 +27,7 @@ class Prepared:
     - `events`: physical columns (projections.layout.EVENT_COLUMNS); `ids` their event ids.
     - `point_*`: every contact point named, in any role: the row that names it, its key, its id, and whether as `self`.
     - `mentions`: contact points beside the primary; `mention_rows` the row of `events` of each.
-    - `pairs`: (row, key, key): evidence that two contact points are one person.
+    - `pairs`: (row, assurance, key, key): evidence that two contact points are one person.
     - `statements`: (row, verb, key, key) of identity events.
     - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case).
     """
@@ -43,7 +43,7 @@ class Prepared:
     point_is_self: npt.NDArray[np.bool_]
     mentions: pa.Table
     mention_rows: npt.NDArray[np.int64]
-    pairs: Sequence[Pair]
+    pairs: Sequence[Evidence]
     statements: Sequence[tuple[int, str, str, str]]
     thread_rows: npt.NDArray[np.int64]
     thread_ids: Ids
@@ -158,7 +158,11 @@ class Preparer:
             point_is_self=seen,
             mentions=mentions,
             mention_rows=other_rows,
-            pairs=_moved([part.pairs for part in parts], starts),
+            pairs=[
+                (row + int(start), assurance, one, other)
+                for part, start in zip(parts, starts, strict=False)
+                for row, assurance, one, other in part.pairs
+            ],
             statements=[
                 (row + int(start), verb, one, other)
                 for part, start in zip(parts, starts, strict=False)
@@ -193,7 +197,7 @@ def without_rows(prepared: Prepared, gone: Mask) -> Prepared:
         point_is_self=prepared.point_is_self[points],
         mentions=prepared.mentions.filter(pa.array(mentions)),
         mention_rows=new[prepared.mention_rows[mentions]],
-        pairs=[(int(new[row]), one, other) for row, one, other in prepared.pairs if kept[row]],
+        pairs=[(int(new[row]), sure, one, other) for row, sure, one, other in prepared.pairs if kept[row]],
         statements=[(int(new[row]), verb, one, other) for row, verb, one, other in prepared.statements if kept[row]],
         thread_rows=new[prepared.thread_rows[threads]],
         thread_ids=prepared.thread_ids.where(threads),

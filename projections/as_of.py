@@ -12,15 +12,13 @@ from uuid import UUID
 
 import duckdb
 
-from projections.components import Components
-from projections.identity_rules import LIMITS
+from projections.components import Components, Link, Strength
+from projections.identity_rules import LIMITS, UNIQUE
+from projections.relations import PAIRS, scoped
 from projections.store import Store
 from schemas.contact_points import contact_point_id
 
 _NEVER = (1 << 63) - 1
-_RESTRICTIVE = {"asserted": 0, "retracted": 1, "forbidden": 2}
-
-Link = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +65,15 @@ class Groups:
 
 def people(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
     """Who was who: contact points by key; with `start`, those that any evidence connects with these keys."""
-    return _groups(con, start, Components(limits=LIMITS), lambda names: _links(con, cut, names), _POINTS_SEEN, cut)
+    strengths: dict[Link, Strength] = {}
+
+    def links(names: Sequence[str] | None) -> set[Link]:
+        found = _links(con, cut, names)
+        strengths.update(found)
+        return set(found)
+
+    components = Components(limits=LIMITS, unique=UNIQUE, strength=strengths.__getitem__)
+    return _groups(con, start, components, links, _POINTS_SEEN, cut)
 
 
 def threads(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
@@ -156,28 +162,15 @@ def _is_shared(components: Components, links: set[Link], name: str) -> bool:
     return any(count > limits[kind] for kind, count in counts.items() if kind in limits)
 
 
-def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> set[Link]:
-    """Pairs that were linked: by evidence or the newest statement, unless that forbids it."""
+def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> dict[Link, Strength]:
+    """Pairs that were linked, by what counted for them then."""
     named = "" if names is None else "AND (list_contains($names, one) OR list_contains($names, other))"
+    pairs = scoped(PAIRS, {"links": f"SELECT * FROM store.links WHERE {cut.where} {named}"})
     rows = con.execute(
-        f"""
-        SELECT one, other
-        FROM store.links
-        WHERE {cut.where} {named}
-        GROUP BY one, other
-        HAVING coalesce(
-            max_by(verb, {{'at': occurred_at, 'rank': {_rank()}, 'id': event_id}}) FILTER (verb <> 'evidence'), 'none'
-        ) = 'asserted' OR (bool_or(verb = 'evidence') AND coalesce(
-            max_by(verb, {{'at': occurred_at, 'rank': {_rank()}, 'id': event_id}}) FILTER (verb <> 'evidence'), 'none'
-        ) <> 'forbidden')
-        """,
+        f"SELECT one, other, strength, epoch_us(occurred_at) FROM ({pairs}) WHERE linked",
         {} if names is None else {"names": list(names)},
     ).fetchall()
-    return set(rows)
-
-
-def _rank() -> str:
-    return "CASE verb " + " ".join(f"WHEN '{verb}' THEN {rank}" for verb, rank in _RESTRICTIVE.items()) + " END"
+    return {(one, other): (strength, moment) for one, other, strength, moment in rows}
 
 
 def _edges(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> set[Link]:
@@ -211,6 +204,9 @@ def copy_whole(con: duckdb.DuckDBPyConnection, into: Store, cut: Cut) -> None:
             into.con.register("staged", reader)
             into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
         bound = "true" if cut.batch is None else f"batch <= {cut.batch}"
+        links = con.execute(f"SELECT * FROM store.links WHERE {cut.where}").to_arrow_table()
+        into.con.register("staged", links)
+        into.con.execute("INSERT INTO store.links BY NAME SELECT * FROM staged")
         for table in ("points", "batches", "dead_letters"):
             into.con.register("staged", con.execute(f"SELECT * FROM store.{table} WHERE {bound}").to_arrow_table())
             into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")

@@ -106,6 +106,7 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "other": ("VARCHAR", pa.string()),
         "event_id": ("UUID", pa.uuid()),
         "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
+        "assurance": ("UTINYINT", pa.uint8()),
     },
     "edges": {
         "thread": ("VARCHAR", pa.string()),
@@ -148,7 +149,8 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
     "published": {"published_at": ("TIMESTAMPTZ", UTC_MICROS), "records": ("BIGINT", pa.int64())},
 }
 """Insert-only tables of which a batch adds a few rows. `links`: statements about pairs of contact points, and evidence
-(of each pair the first, and what turned out to be earlier); `edges`: threads and their case references, likewise;
+with its assurance, by its place in ASSURANCE: of each pair the first, and what turned out to be earlier or surer;
+`edges`: threads and their case references, likewise;
 `*_changes`: who belongs where from then; `redrives`: what became of a dead letter that was tried again or discarded
 (`patched`: the value that was folded in place of its own); `published`: batches whose dead letters are in the
 dead-letter topics, too."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from projections import versions
 from projections.projection import Projection
-from projections.relations import DERIVED, MACROS, scoped, stored
+from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
 from projections.versions import CURRENT, NEXT_SCHEMA
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ _OPERATIONS = {
     """,
 }
 
-_STORED = {name: stored(name) for name in ("rows", "mentions", "points", "member_changes", "thread_changes", *DERIVED)}
+_STORED = {name: stored(name) for name in (*TABLES, *DERIVED)}
 
 
 def create_views(store: "Store") -> None:

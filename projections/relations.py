@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from projections import layout
+from projections.identity_rules import LIMITS, UNIQUE
 from schemas.contact_points import NAMESPACE
 
 _NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + "'::BLOB"
@@ -51,6 +52,48 @@ MACROS = (
     """,
     f"CREATE OR REPLACE MACRO store.contact_point_id(key) AS store.uuid5(sha1({_NAMESPACE_BLOB} || encode(key)))",
 )
+
+_RANK = "CASE verb WHEN 'asserted' THEN 0 WHEN 'retracted' THEN 1 WHEN 'forbidden' THEN 2 END"
+
+PAIRS = f"""
+SELECT
+    one, other, verb, event_id, occurred_at,
+    verb IN ('asserted', 'evidence') AS linked,
+    CASE verb WHEN 'asserted' THEN 0 WHEN 'evidence' THEN 1 + first.assurance END AS strength
+FROM (
+    SELECT
+        one, other, first,
+        CASE
+            WHEN newest.verb IN ('asserted', 'forbidden') THEN newest.verb
+            WHEN first IS NOT NULL THEN 'evidence'
+            ELSE newest.verb
+        END AS verb,
+        CASE WHEN verb = 'evidence' THEN first.id ELSE newest.id END AS event_id,
+        CASE WHEN verb = 'evidence' THEN first.at ELSE newest.at END AS occurred_at
+    FROM (
+        SELECT
+            one, other,
+            max({{'at': occurred_at, 'rank': {_RANK}, 'id': event_id, 'verb': verb}})
+                FILTER (verb <> 'evidence') AS newest,
+            min({{'assurance': assurance, 'at': occurred_at, 'id': event_id}}) FILTER (verb = 'evidence') AS first
+        FROM links
+        GROUP BY one, other
+    )
+)
+"""
+"""What counts for each pair that evidence or a statement names; `strength` by its place in
+projections.identity_rules.STRENGTHS, NULL when they are not linked."""
+
+RULES = f"""
+SELECT * FROM (VALUES {
+    ", ".join(
+        f"('{kind}', '{other}', {most}, {kind in UNIQUE})"
+        for kind, row in sorted(LIMITS.items())
+        for other, most in sorted(row.items())
+    )
+}) AS rules(kind, neighbour, allowed, is_unique)
+"""
+"""projections.identity_rules as rows: how many neighbours of a kind a contact point of another may have."""
 
 MEMBERS = """
 SELECT contact_point_id, max_by(customer_id, batch) AS customer_id, max_by(shared, batch) AS shared
@@ -125,6 +168,8 @@ _NAME = re.compile(r"\w+\.\w+")
 
 DERIVED: Mapping[str, str] = {
     "events": EVENTS,
+    "pairs": PAIRS,
+    "identity_rules": RULES,
     "members": MEMBERS,
     "member_history": MEMBER_HISTORY,
     "threads": THREADS,
@@ -132,7 +177,7 @@ DERIVED: Mapping[str, str] = {
 }
 """Relations that are SQL over others, in an order in which each comes after those that it reads."""
 
-TABLES = ("rows", "mentions", "points", "member_changes", "thread_changes")
+TABLES = ("rows", "mentions", "points", "links", "member_changes", "thread_changes")
 """Relations that lie in the store."""
 
 

@@ -20,7 +20,7 @@ from email_validator import EmailNotValidError, validate_email
 from schemas.errors import InvalidEvent
 from schemas.models import Assurance, ContactPoint, Kind, Role, well_formed
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 NAMESPACE = UUID("6f9e0c0a-5c5f-5d0e-9a55-1f6d3f2f8a01")
 """Of contact point ids: id = UUIDv5(NAMESPACE, "kind:value")."""
 
@@ -29,6 +29,7 @@ ADDRESS_FIELDS = ("country_code", "postal_code", "city", "street_address")
 LONGEST = 512
 """Characters; a longer value is kept as given."""
 
+_BRAZIL, _MEXICO = 55, 52
 _SPACE = re.compile(r"\s+")
 _CACHED = 65_536
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -85,6 +86,16 @@ def contact_point_id(key: str) -> UUID:
 def normalised(kind: Kind, value: str | Mapping[str, str], *, region: str = DEFAULT_REGION) -> str | None:
     """The comparable form of a value, or None when there is none."""
     return _normalised(kind, _cleaned(value), region)
+
+
+def former_value(kind: Kind, text: str, *, region: str = DEFAULT_REGION) -> str | None:
+    """The value by the rules before these, where it was another: events of then have it, and keep it."""
+    cleaned = unicodedata.normalize("NFKC", well_formed(text)).strip()
+    now = normalised(kind, text, region=region)
+    if kind is not Kind.PHONE or now is None or (number := _parsed(cleaned, region)) is None:
+        return None
+    was = _e164(number) if _is_possible(number) else well_formed(text).strip()
+    return None if was == now else was
 
 
 def _normalised(kind: Kind, value: str | dict[str, str], region: str) -> str | None:
@@ -151,14 +162,48 @@ def _email(text: str) -> str | None:
 
 
 def _phone(text: str, region: str) -> str | None:
-    """E.164; an extension is dropped. A number that cannot exist is none, nor is one without its area code."""
+    """E.164 as it is dialled today; an extension is dropped. A number that cannot exist is none, nor is one without its
+    area code."""
+    number = _parsed(text, region)
+    if number is None:
+        return None
+    number = _renumbered(number)
+    return _e164(number) if _is_possible(number) else None
+
+
+def _parsed(text: str, region: str) -> phonenumbers.PhoneNumber | None:
     try:
-        number = phonenumbers.parse(text, region)
+        return phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _is_possible(number: phonenumbers.PhoneNumber) -> bool:
+    found: bool = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return found
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _renumbered(number: phonenumbers.PhoneNumber) -> phonenumbers.PhoneNumber:
+    """A number of a plan that is over as it is dialled today, so that both ways of writing it are one contact point.
+
+    Brazil's mobile numbers have had a 9 after the area code since 2016 (Anatel, resolution 553/2010), Mexico's none of
+    the 1 after +52 since August 2019 (IFT); WhatsApp ids and address books still have the old ones. Only where the old
+    number is none today and the new one is.
+    """
+    national = str(number.national_number)
+    if number.country_code == _BRAZIL and len(national) == 10 and national[2] in "6789":
+        today = f"{national[:2]}9{national[2:]}"
+    elif number.country_code == _MEXICO and len(national) == 11 and national[0] == "1":
+        today = national[1:]
+    else:
+        return number
+    renumbered = phonenumbers.PhoneNumber(country_code=number.country_code, national_number=int(today))
+    is_old = not phonenumbers.is_valid_number(number) and phonenumbers.is_valid_number(renumbered)
+    return renumbered if is_old else number
 
 
 def _social(text: str) -> str | None:

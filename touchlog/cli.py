@@ -13,6 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Bring events in": ("produce", "emit", "formats"),
     "Fold them": ("project",),
     "Ask": ("customer", "sql"),
+    "Who is who": ("identity",),
     "Replay it": ("rebuild", "diff", "switch", "retire", "verify"),
     "Look after it": ("status", "dead-letters", "log", "completion"),
 }

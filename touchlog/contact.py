@@ -9,7 +9,7 @@ from uuid import UUID
 import duckdb
 
 from projections.as_of import Cut
-from schemas.contact_points import contact_point, normalised
+from schemas.contact_points import contact_point, former_value, normalised
 from schemas.errors import ConfigurationError
 from schemas.models import Kind
 from touchlog.then import Then
@@ -17,7 +17,16 @@ from touchlog.then import Then
 Card = Callable[[duckdb.DuckDBPyConnection, str, datetime, Cut], dict[str, Any] | None]
 """From a contact point's key to its customer's card at a time, over a cut of the events; None for an unknown key."""
 
+Ask = Callable[[str, Sequence[Any]], Sequence[tuple[Any, ...]]]
+"""Runs one SELECT over the public views and gives its rows."""
+
 CUSTOMER, HANDLE = "customer:", "handle:"
+_KNOWN = """
+    SELECT 1 FROM touchlog.contact_points WHERE contact_point = $1
+    UNION ALL
+    SELECT 1 FROM touchlog.identity_links WHERE one = $1 OR other = $1
+    LIMIT 1
+"""
 _OWN_POINT = """
     SELECT contact_point FROM touchlog.contact_points WHERE customer_id = $1 ORDER BY first_seen, contact_point LIMIT 1
 """
@@ -48,10 +57,31 @@ def contact_keys(text: str, *, region: str) -> list[str]:
             " social:instagram:acme:17841400000000001"
         )
     if kind.lower() in set(Kind):
-        return [contact_point(kind.lower(), rest, region=region).key]
+        named = Kind(kind.lower())
+        return [contact_point(named, rest, region=region).key, *_former(named, rest, region)]
     guesses = [Kind.EMAIL, *([Kind.PHONE] if _PHONE.fullmatch(text) else []), Kind.SOCIAL, Kind.ACCOUNT, Kind.VISITOR]
-    found = ((guess, normalised(guess, text, region=region)) for guess in guesses)
-    return [*(f"{guess}:{value}" for guess, value in found if value), f"{HANDLE}{text.removeprefix('@')}"]
+    found = []
+    for guess in guesses:
+        value = normalised(guess, text, region=region)
+        found += [f"{guess}:{value}", *_former(guess, text, region)] if value else []
+    return [*found, f"{HANDLE}{text.removeprefix('@')}"]
+
+
+def _former(kind: Kind, text: str, region: str) -> list[str]:
+    value = former_value(kind, text, region=region)
+    return [f"{kind}:{value}"] if value else []
+
+
+def first_known(ask: Ask, keys: Sequence[str]) -> str | None:
+    """The first of these (`contact_keys`) that the views know, as the key of a contact point; None when they know none.
+
+    Raises ConfigurationError when a handle is several people's.
+    """
+    for key in keys:
+        known = _key(ask, key)
+        if known and (known != key or ask(_KNOWN, [key])):
+            return known
+    return None
 
 
 def find_card(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, card: Card) -> dict[str, Any] | None:
@@ -69,21 +99,21 @@ def find_card(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, c
 def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, card: Card) -> dict[str, Any] | None:
     now, cut = then.now, then.cut(con)
     for key in keys:
-        known: str | None = key
-        if key.startswith(CUSTOMER):
-            row = con.execute(_OWN_POINT, [key.removeprefix(CUSTOMER)]).fetchone()
-            known = row[0] if row else None
-        elif key.startswith(HANDLE):
-            known = _handle(con, key.removeprefix(HANDLE))
+        known = _key(lambda sql, parameters: con.execute(sql, parameters).fetchall(), key)
         found = card(con, known, now, cut) if known else None
         if found is not None:
             return found
     return None
 
 
-def _handle(con: duckdb.DuckDBPyConnection, handle: str) -> str | None:
-    """`@ada` as a person types it, on whatever network."""
-    rows = con.execute(_HANDLES, [handle]).fetchall()
+def _key(ask: Ask, key: str) -> str | None:
+    """A contact point's key, where a customer's id or a handle was typed: `@ada`, on whatever network."""
+    if key.startswith(CUSTOMER):
+        own = ask(_OWN_POINT, [key.removeprefix(CUSTOMER)])
+        return own[0][0] if own else None
+    if not key.startswith(HANDLE):
+        return key
+    rows = ask(_HANDLES, [key.removeprefix(HANDLE)])
     if len(rows) > 1:
         raise ConfigurationError(f"several handles are called so; type one of: {', '.join(key for (key,) in rows)}")
     return rows[0][0] if rows else None

@@ -72,7 +72,7 @@ def caches(folder: Folder) -> dict[str, Any]:
         "ids": set(seen(folder._seen)),
         "people": seen(people.seen),
         "threads": seen(threads.seen),
-        "evidence": set(folder._evidence),
+        "evidence": dict(folder._evidence),
         "statements": dict(folder._statements),
         "edges": set(folder._edges),
         **{

@@ -133,8 +133,8 @@ def _spoilt_point(good):
 
 
 def _spoilt_link(good):
-    row, one, _ = good.pairs[len(good.pairs) // 2]
-    strangers = [(row, one, "email:nobody@example.org")]
+    row, _, one, _ = good.pairs[len(good.pairs) // 2]
+    strangers = [(row, 1, one, "email:nobody@example.org")]
     return row, replace(good, pairs=[pair for pair in good.pairs if pair[0] != row] + strangers)
 
 

@@ -26,6 +26,8 @@ VIEWS = (
     "topics",
     "response_times",
     "satisfaction",
+    "identity_links",
+    "identity_review",
 )
 DEPEND_ON_NOW = frozenset({"consent", "channel_preference", "customers", "topics"})
 TELL_OF_THE_FOLDING = frozenset({"observed_at", "customer_id_then", "topic_name", "partition", "log_offset", "batch"})

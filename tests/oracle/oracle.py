@@ -14,7 +14,7 @@ from tests.oracle.contact_points import contact_points
 from tests.oracle.conversations import conversations, histories
 from tests.oracle.customers import customers
 from tests.oracle.entries import entries_of
-from tests.oracle.identity import identify
+from tests.oracle.identity import identify, identity_links, identity_review
 from tests.oracle.items import items
 from tests.oracle.preference import channel_preference
 from tests.oracle.response_times import response_times
@@ -61,4 +61,6 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     )
     rows["topics"] = topics(said, who, now)
     rows["satisfaction"] = satisfaction(said)
+    rows["identity_links"] = identity_links(who)
+    rows["identity_review"] = identity_review(who)
     return rows

@@ -213,3 +213,103 @@ def test_today_is_within_the_last_year_and_so_is_the_same_day_a_year_ago_but_no_
     assert ranked("2024-06-15", "2025-06-15") == 1
     assert ranked("2024-06-14", "2025-06-15") == 2
     assert ranked("2025-06-15", "2025-06-16") == 2
+
+
+# --- two accounts
+
+
+BOBS_PHONE = "phone:+46700000002"
+
+
+def way(*, attested=()):
+    """From Ada's account to Bob's: evidence for every link on the way, one minute after the other."""
+    pairs = [(ADAS_ACCOUNT, ADA), (ADA, ADAS_PHONE), (ADAS_PHONE, BOB), (BOB, BOBS_ACCOUNT)]
+    return [
+        happened(
+            "phone caller.verified",
+            f"06-10 09:0{place}",
+            *(point(key, assurance="attested" if place in attested else "asserted") for key in pair),
+        )
+        for place, pair in enumerate(pairs)
+    ]
+
+
+def test_a_way_between_two_accounts_is_cut_at_its_weakest_link():
+    found = customers_of(*way())
+    assert found[ADA] == found[ADAS_PHONE] == found[BOB] == customer(ADAS_ACCOUNT)
+    assert found[BOBS_ACCOUNT] == customer(BOBS_ACCOUNT)
+    attested = customers_of(*way(attested=[0, 2, 3]))
+    assert attested[ADA] == attested[ADAS_ACCOUNT]
+    assert attested[ADAS_PHONE] == attested[BOB] == attested[BOBS_ACCOUNT] != attested[ADA]
+
+
+def test_a_persons_word_is_stronger_than_any_evidence():
+    said = happened("identity link.asserted", "06-12 09:00", BOB, BOBS_ACCOUNT)
+    found = customers_of(*way(attested=[0, 1, 2]), said)
+    assert found[BOB] == found[BOBS_ACCOUNT] != found[ADA]
+    # Of the rest the earliest stay: the way is cut at its latest link.
+    assert found[ADAS_PHONE] == found[ADA]
+
+
+def test_what_counts_for_each_pair_and_what_to_review():
+    events = [
+        *way(),
+        happened("identity link.forbidden", "06-13 09:00", ADA, BOB),
+        happened("identity link.asserted", "06-12 09:00", ADA, BOB),
+        happened("identity link.retracted", "06-13 09:00", ADA, BOBS_PHONE),
+    ]
+    rows = {(row["one"], row["other"]): row for row in view("identity_links", *events)}
+    assert [row["reason"] for row in rows.values()].count(None) == 3
+    assert part(rows[ADA, BOB], "verb", "strength", "effective", "reason", "event_id") == {
+        "verb": "forbidden", "strength": None, "effective": False, "reason": "forbidden",
+        "event_id": str(events[4].event_id),
+    }  # fmt: skip
+    assert rows[ADA, BOBS_PHONE]["reason"] == "retracted"
+    assert part(rows[BOBS_ACCOUNT, BOB], "verb", "strength", "reason", "one_customer_id", "other_customer_id") == {
+        "verb": "evidence", "strength": "asserted", "reason": "conflict",
+        "one_customer_id": customer(BOBS_ACCOUNT), "other_customer_id": customer(ADAS_ACCOUNT),
+    }  # fmt: skip
+    assert view("identity_review", *events) == [
+        {
+            "reason": "conflict", "contact_point": BOBS_ACCOUNT, "other": BOB, "kind": "account", "degree": None,
+            "allowed": None, "account": BOBS_ACCOUNT, "other_account": ADAS_ACCOUNT, "strength": "asserted",
+            "event_id": str(events[3].event_id), "occurred_at": at("06-10 09:03"),
+        }
+    ]  # fmt: skip
+
+
+def test_a_shared_point_is_reviewed_with_its_neighbours_by_kind():
+    family = "email:family@example.org"
+    events = [
+        happened("email message.received", "06-10 09:00", family, ADAS_ACCOUNT),
+        happened("email message.received", "06-11 09:00", family, BOBS_ACCOUNT, BOBS_PHONE),
+    ]
+    rows = [
+        part(row, "reason", "contact_point", "kind", "degree", "allowed") for row in view("identity_review", *events)
+    ]
+    assert sorted(rows, key=lambda row: row["kind"]) == [
+        {"reason": "shared", "contact_point": family, "kind": "account", "degree": 2, "allowed": 1},
+        {"reason": "shared", "contact_point": family, "kind": "phone", "degree": 1, "allowed": 3},
+    ]
+    links = view("identity_links", *events)
+    assert {row["reason"] for row in links if family in (row["one"], row["other"])} == {"shared"}
+    assert row(links, one=BOBS_ACCOUNT, other=BOBS_PHONE)["effective"]
+
+
+def test_of_evidence_the_strongest_then_the_first_counts():
+    def said(*events):
+        return part(row(view("identity_links", *events)), "strength", "event_id", "occurred_at")
+
+    weak = happened("phone caller.verified", "06-10 09:00", ADA, point(ADAS_PHONE, assurance="attested"))
+    later, strong = (
+        happened(
+            "phone caller.verified",
+            f"06-1{day} 09:00",
+            *(point(key, assurance="attested") for key in (ADA, ADAS_PHONE)),
+        )
+        for day in (2, 1)
+    )
+    assert said(weak) == {"strength": "asserted", "event_id": str(weak.event_id), "occurred_at": at("06-10 09:00")}
+    assert said(later, strong, weak) == {
+        "strength": "attested", "event_id": str(strong.event_id), "occurred_at": at("06-11 09:00")
+    }  # fmt: skip

@@ -12,6 +12,7 @@ from schemas.contact_points import (
     NAMESPACE,
     contact_point,
     contact_point_id,
+    former_value,
     normalised,
     parse_contact,
 )
@@ -82,6 +83,20 @@ PHONES = {
     ("\uff0b\uff14\uff16\uff17\uff10\uff10\uff10\uff10\uff10\uff10\uff10\uff11", "US"): "+46700000001",
     ("(202) 555-0100", "US"): "+12025550100",
     ("1-202-555-0100", "US"): "+12025550100",
+    # Brazil's ninth digit: as WhatsApp writes it, as it is dialled, typed at home; a landline has none.
+    ("+551181234567", "US"): "+5511981234567",
+    ("+5511981234567", "US"): "+5511981234567",
+    ("(11) 8123-4567", "BR"): "+5511981234567",
+    ("+55 (0)51 9612-3456", "US"): "+5551996123456",
+    ("+551121234567", "US"): "+551121234567",
+    # A trunked radio, a number of today as it stands.
+    ("+553171234567", "US"): "+553171234567",
+    # Mexico's 1 before mobile numbers, gone since 2019.
+    ("+5215512345678", "US"): "+525512345678",
+    ("+52 1 (55) 1234-5678", "SE"): "+525512345678",
+    ("1 55 1234 5678", "MX"): "+525512345678",
+    ("+525512345678", "US"): "+525512345678",
+    ("whatsapp:+5215512345678", "US"): "+525512345678",
 }
 NO_PHONES = [
     ("", "US"),
@@ -98,6 +113,8 @@ NO_PHONES = [
     ("+4670000000100000000", "SE"),
     ("sip:ada@example.org", "SE"),
     ("7" * 300, "SE"),
+    ("+5210000000000", "US"),
+    ("+52112345678", "US"),
 ]
 POSTAL = {
     "given in parts": (STORGATAN, "SE|11122|STOCKHOLM|STORGATAN 1"),
@@ -363,6 +380,24 @@ def test_typing_anything_is_a_contact_point_or_invalid(text):
         assert not text.rpartition(":")[2].replace("\x00", "").strip()
         return
     assert found.value
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "former"),
+    [
+        ("+551181234567", "US", "+551181234567"),
+        ("(11) 8123-4567", "BR", "+551181234567"),
+        ("+52 1 55 1234 5678", "US", "+52 1 55 1234 5678"),
+        ("+5511981234567", "US", None),
+        ("+46700000001", "US", None),
+        ("ada@example.org", "US", None),
+        ("", "US", None),
+    ],
+)
+def test_what_a_number_was_by_the_rules_before(text, region, former):
+    """Brazil's old number had a comparable form; Mexico's had none, and was kept as given."""
+    assert former_value(Kind.PHONE, text, region=region) == former
+    assert former_value(Kind.EMAIL, text, region=region) is None
 
 
 def test_the_id_of_a_contact_point_stays_for_ever():

@@ -48,6 +48,11 @@ def test_a_kind_that_is_named_means_nothing_else():
     assert contact_keys("email:Ada@Example.org", region="SE") == ["email:ada@example.org"]
 
 
+def test_a_number_of_rules_before_is_looked_for_after_the_one_of_today():
+    assert contact_keys("phone:+551181234567", region="SE") == ["phone:+5511981234567", "phone:+551181234567"]
+    assert contact_keys("+5215512345678", region="SE")[:2] == ["phone:+525512345678", "phone:+5215512345678"]
+
+
 @pytest.mark.parametrize("typed", ["", "  ", "email:", "phone:  "])
 def test_nothing_typed_is_told(typed: str):
     with pytest.raises(ConfigurationError, match="type for example: touchlog customer ada@"):
