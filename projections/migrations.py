@@ -72,47 +72,50 @@ _FROM_1 = (
     """,
     "DROP TABLE store.edges",
     "ALTER TABLE store.edges_2 RENAME TO edges",
-    # So do links, of evidence: two of a person's own contact points, vouched for, in one event.
+    # So do links, of evidence: two of a person's own contact points, vouched for, in one event; and how surely.
     """
-    INSERT INTO store.links BY NAME
+    CREATE TABLE store.links_2 AS
     WITH named AS (
-        SELECT event_id, batch, occurred_at, contact_point_id
+        SELECT event_id, batch, occurred_at, contact_point_id, assurance
         FROM store.events
         WHERE channel <> 'identity' AND is_self AND normalised AND assurance <= 1
             AND event_id IN (SELECT event_id FROM store.mentions)
         UNION
-        SELECT m.event_id, m.batch, m.occurred_at, m.contact_point_id
+        SELECT m.event_id, m.batch, m.occurred_at, m.contact_point_id, m.assurance
         FROM store.mentions AS m
         JOIN store.rows AS r USING (event_id)
         WHERE r.channel <> 'identity' AND m.role = 'self' AND m.normalised AND m.assurance <= 1
     ),
     known AS (
-        SELECT
-            one, other, min(occurred_at) AS occurred_at,
-            store.contact_point_id(one) AS one_id, store.contact_point_id(other) AS other_id
+        SELECT DISTINCT
+            one, other, store.contact_point_id(one) AS one_id, store.contact_point_id(other) AS other_id
         FROM store.links
         WHERE verb = 'evidence'
-        GROUP BY one, other
     ),
-    again AS (
+    given AS (
         SELECT
-            n.batch, k.one, k.other, k.occurred_at AS known_at,
+            n.batch, k.one, k.other, greatest(n.assurance, o.assurance)::UTINYINT AS assurance,
             min(n.occurred_at) AS occurred_at, min_by(n.event_id, n.occurred_at) AS event_id
         FROM named AS n
         JOIN named AS o ON o.event_id = n.event_id AND o.contact_point_id <> n.contact_point_id
         JOIN known AS k ON k.one_id = n.contact_point_id AND k.other_id = o.contact_point_id
         GROUP BY ALL
     )
-    SELECT batch, 'evidence' AS verb, one, other, event_id, occurred_at
-    FROM again
+    SELECT batch, verb, one, other, event_id, occurred_at, NULL::UTINYINT AS assurance
+    FROM store.links
+    WHERE verb <> 'evidence'
+    UNION ALL
+    SELECT batch, 'evidence', one, other, event_id, occurred_at, assurance
+    FROM given
     QUALIFY occurred_at < coalesce(
         min(occurred_at) OVER (
-            PARTITION BY one, other ORDER BY batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            PARTITION BY one, other, assurance ORDER BY batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ),
         'infinity'
-    ) AND occurred_at < known_at
-    ORDER BY batch, one, other
+    )
     """,
+    "DROP TABLE store.links",
+    "ALTER TABLE store.links_2 RENAME TO links",
     # Projections tell the SQL that they were built from. Of those whose SQL nobody knows any more the state goes.
     """
     SELECT format('DROP SCHEMA {}_v{} CASCADE', name, version)

@@ -127,10 +127,13 @@ class Store:
                 self.forget_parts()
                 self._publish(wanted)
         with self.transaction():
-            self._make()
+            others = self._make()
             self._publish(wanted)
+            if others:
+                self._settle_members()
 
-    def _make(self) -> None:
+    def _make(self) -> bool:
+        """Tables and notes; whether states were made by other relations, and identity by other rules, than today's."""
         con = self.con
         con.execute("CREATE SCHEMA IF NOT EXISTS store")
         for name, columns in _TABLES.items():
@@ -147,8 +150,10 @@ class Store:
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
         ).fetchall():
             con.execute(f"DROP TABLE {schema}.{table}")
-        if remembered.take_relations(con):
+        others = remembered.take_relations(con)
+        if others:
             self._drop_states()
+        return others
 
     def _publish(self, projections: Sequence[Projection]) -> None:
         for projection in projections:
@@ -163,6 +168,16 @@ class Store:
             if version.state in {CATCHING_UP, READY}:
                 versions.note(self.con, version.projection, BUILDING, fence=version.fence)
         self.forget_parts()
+
+    def _settle_members(self) -> None:
+        """Who is who by today's rules, from the links that there are."""
+        from projections import as_of
+
+        members = as_of.member_rows(as_of.people(self.con, as_of.Cut()))
+        found = self.con.execute("SELECT contact_point_id, customer_id, shared FROM store.members").fetchall()
+        known = {point: (customer, shared) for point, customer, shared in found}
+        changed = [row for row in members if known.get(row[0], (row[0], False)) != row[1:]]
+        self.insert_rows("member_changes", changed, self.batch)
 
     def _register(self, projection: Projection) -> None:
         """A projection that is new to the store is live at once; another version waits for `touchlog rebuild`."""
