@@ -140,8 +140,8 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
 }
 """Insert-only tables of which a batch adds a few rows. `links`: evidence (the first of each pair) and statements
 about pairs of contact points; `edges`: threads and their case references; `*_changes`: who belongs where from then;
-`redrives`: what became of a dead letter that was tried again or discarded (`patched`: the value that was folded in place
-of its own); `published`: batches whose dead letters are in the dead-letter topics, too."""
+`redrives`: what became of a dead letter that was tried again or discarded (`patched`: the value that was folded in
+place of its own); `published`: batches whose dead letters are in the dead-letter topics, too."""
 
 
 def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
