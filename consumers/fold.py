@@ -131,6 +131,12 @@ class Folder:
             self.reload()
         return len(self._seen)
 
+    def last_batch(self) -> int:
+        """Number of the last batch, as the store says."""
+        if self._stale:
+            self.reload()
+        return self.batch
+
     def reload(self) -> None:
         """Read every cache again from the store's rows."""
         self._stale = True

@@ -23,11 +23,13 @@ def around_poison(folder: Folder, prepared: Prepared, fold: Callable[[Prepared],
     They are looked for in an empty store in memory first, which costs little, and where nothing fails there, in the
     real one, by folds that are rolled back. Raises what no record is the cause of, as it is.
     """
+    before = folder.last_batch()
     for look in (refused, lambda left: refused_here(folder, left)):
         try:
             return fold(prepared)
         except Exception as error:
-            if not may_be_a_records(error):
+            # A commit that reported an error may have succeeded: what is in the store is not folded again.
+            if not may_be_a_records(error) or folder.last_batch() != before:
                 raise
             bad = look(prepared)
         if bad:
@@ -35,7 +37,7 @@ def around_poison(folder: Folder, prepared: Prepared, fold: Callable[[Prepared],
     try:
         return fold(prepared)
     except Exception as error:
-        if not may_be_a_records(error):
+        if not may_be_a_records(error) or folder.last_batch() != before:
             raise
         raise StoreError(
             f"the store refuses a batch and no single record of it: {type(error).__name__}; nothing of it was committed"

@@ -118,8 +118,11 @@ class Projector:
                 gc.unfreeze()
                 if self._dead_topics is not None:
                     self._dead_topics.close()
+            if goal is not None:
+                self._compaction.take_all_the_time()
             while goal is not None and not stop() and self._compaction.step():
-                # A store that is only ever opened to catch up would never be compacted otherwise.
+                # A store that is only ever opened to catch up would never be compacted otherwise, and nothing built.
+                rebuild.settle(self._store, self._folder.positions)
                 self._say(started, goal, "compacting")
             self._finish()
         return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")

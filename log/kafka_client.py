@@ -85,7 +85,6 @@ _NEVER = _AUTHORISATION | {
     KafkaError.INVALID_REPLICATION_FACTOR,
     KafkaError.INVALID_CONFIG,
     KafkaError.POLICY_VIOLATION,
-    KafkaError.INVALID_TIMESTAMP,
     KafkaError.UNSUPPORTED_VERSION,
 }
 NO_TOPIC = frozenset(
@@ -139,6 +138,11 @@ def translate(error: object, doing: str, bootstrap: str) -> TouchlogError:
         return ConfigurationError(
             f"{doing} failed: a record is larger than message.max.bytes of the client or max.message.bytes of the"
             " topic allows; raise both"
+        )
+    if error.code() == KafkaError.INVALID_TIMESTAMP:
+        return ConfigurationError(
+            f"{doing} failed: a record's time is further from the broker's clock than the topic allows; set"
+            f" message.timestamp.after.max.ms={2**63 - 1} on it, as topics have that touchlog makes"
         )
     if error.code() in _NEVER:
         return ConfigurationError(f"{doing} failed at {bootstrap} ({error.name()}): {error.str()}")

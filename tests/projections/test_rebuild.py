@@ -206,6 +206,25 @@ def test_a_version_that_goes_in_the_middle_of_a_compaction_takes_nothing_with_it
     assert_equal(store, [*before, *more, *random_log(8, 200)])
 
 
+def test_back_is_one_step_however_often_it_is_asked_for(path):
+    """An answer that was lost is asked for again; two versions of a name are never coming at once."""
+    store, folding, _ = built(path)
+    rebuild.switch(store, [])
+    third = parse(NO_OPENS.text.replace("version: 2", "version: 3"))
+    rebuild.begin(store, [third], FENCE)
+    folding.compaction.finish()
+    with pytest.raises(ConfigurationError, match=r"version 3 of items is building; take it with .* or drop it with"):
+        rebuild.switch_back(store, [])
+    rebuild.settle(store, folding.folder.positions)
+    rebuild.switch(store, [])
+    rebuild.switch_back(store, [])
+    expected = {("items", 1, 1): "retired", ("items", 3, 1): "ready"}
+    assert states(store) == expected
+    with pytest.raises(ConfigurationError, match="version 3 of items is ready"):
+        rebuild.switch_back(store, ["items"])
+    assert states(store) == expected
+
+
 def test_what_cannot_be_is_said(path):
     store, _, _ = built(path)
     other = parse(NO_OPENS.text.replace("coalesce(max(", "coalesce(min("))

@@ -94,9 +94,13 @@ def command(
             found = anyhow(settings.store, reader, asked)
         else:
             sql = tuple(projection.text for projection in wanted(names, every=every))
-            found = anyhow(settings.store, reader, Asked(action=BEGIN, sql=sql, fence=_fence(settings)), building=bar)
+            asked = Asked(action=BEGIN, sql=sql, fence=_fence(settings))
+            found = anyhow(settings.store, reader, asked, building=bar)
             if not no_wait:
                 found = _wait(reader, found, bar)
+            while not no_wait and any(version["state"] == "building" for version in found):
+                # The projector has ended: who comes first goes on, this command or the next projector.
+                found = _wait(reader, anyhow(settings.store, reader, asked, building=bar), bar)
     if as_json:
         from touchlog.as_json import dumps
 
