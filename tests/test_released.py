@@ -247,7 +247,7 @@ def _reads_of_the_rebuild(place: Place) -> None:
 def test_edges_and_links_are_those_that_todays_fold_would_have_written(first: Place, tmp_path: Path) -> None:
     with Store.open(first.store) as old, Store.open(tmp_path / "again.duckdb") as again:
         _fold_the_same_batches(first, old, again)
-        for table, expected in (("edges", 30), ("links", 48)):
+        for table, expected in (("edges", 30), ("links", 40)):
             sql = f"""
                 SELECT * EXCLUDE (occurred_at), min(epoch_us(occurred_at)) FROM store.{table}
                 GROUP BY ALL ORDER BY ALL

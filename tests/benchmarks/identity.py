@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.identity --points 1000000 --hub 10000 --batches 50
 
-Times are of the processor. Households of five points each (an account, two addresses, two telephones) make up the graph; the hub is one telephone
-that many have called from. Each kind of batch is timed alone; with `unlimited` nothing is shared, so that the hub's
-whole crowd is one graph, of as many accounts.
+Times are of the processor. Households of five points each (an account, two addresses, two telephones) make up the
+graph; the hub is one telephone that many have called from. Each kind of batch is timed alone; with `unlimited`
+nothing is shared, so that the hub's whole crowd is one graph, of as many accounts.
 """
 
 import random
