@@ -12,8 +12,8 @@ DEAD_TOPICS = tuple(topic + DEAD_SUFFIX for topic in TOPICS)
 """Where records that were parked are published too, when that is asked for: `interactions.email.dead`."""
 
 DEFAULT_PARTITIONS = 6
-# A broker deletes by record timestamp, which carries historic event time: keep for ever. It refuses timestamps that
-# are an hour ahead of its own clock unless told not to; vendors' clocks may be a day ahead (schemas.models.CLOCK_TOLERANCE).
+# A broker deletes by record timestamp, which carries historic event time: keep for ever. It refuses times that are an
+# hour ahead of its own clock unless told not to: vendors' may be a day ahead (schemas.models.CLOCK_TOLERANCE).
 TOPIC_CONFIG = {
     "retention.ms": "-1",
     "cleanup.policy": "delete",
