@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -24,6 +25,7 @@ from tests.oracle.compare import DEPEND_ON_NOW, VIEWS, differences, read_view
 from tests.strategies import random_log
 from tests.villages import repeated
 
+_DRAWN = 3000
 _POISON = list(POISON.values())
 
 
@@ -39,10 +41,11 @@ class Truth:
     _fresh: Iterator[Event] = field(init=False)
 
     def __post_init__(self) -> None:
-        # Drawn as one log, so that later events go on with the conversations of earlier ones.
-        drawn = random_log(self.dice.randrange(2**16), 6000)
-        self._fresh = iter(drawn)
-        self._chat = [event for event in drawn if event.channel == "chat"]
+        # Drawn as a few logs, so that later events go on with the conversations of earlier ones.
+        seed = self.dice.randrange(2**16)
+        first = random_log(seed, _DRAWN)
+        self._fresh = chain(first, chain.from_iterable(random_log(seed + n, _DRAWN) for n in count(1)))
+        self._chat = [event for event in first if event.channel == "chat"]
 
     def grow(self, log: Log, fresh: int, *, near: int = 0, far: int = 0, poison: int = 0) -> None:
         """Append new events, shuffled with repetitions of them (`near`) and of earlier ones (`far`), and poison."""

@@ -117,6 +117,10 @@ def test_markers_and_holes_at_the_tail(home, bootstrap, prefix, row, dice, uniqu
             markers += len(set(batch.topics)) + (0 if kept else len(some))
         truth.events += fresh
         truth.records += len(fresh)
+        held = truth.records + markers
+        with home.open() as log:
+            # Markers are written a moment after a transaction was reported as ended.
+            until(lambda log=log, held=held: sum(log.end_offsets(TOPICS).values()) == held, "all markers are written")
         home.project_to_the_end()
         row.runs += 2
     assert_whole(home, truth, markers=markers)

@@ -52,7 +52,7 @@ class Other:
             if new := {at: begin for at, begin in log.begin_offsets(TOPICS).items() if at not in self.folder.positions}:
                 self.folder.begin(new, {})
             with log.reader(self.folder.positions) as reader:
-                batch = reader.poll(at_most, 5.0)
+                batch = reader.poll(at_most, 0.5)
             # Kafka tells of ends of partitions before it sends their records.
             return batch if len(batch) else RecordBatch()
 
@@ -74,11 +74,12 @@ def test_two_folders_of_one_store(home, row, dice, times, both):
     """They take turns at random; whoever is late is refused, reads the store again and goes on."""
     row.fault = "two writers of one store, in turns"
     truth = Truth(dice=dice)
-    with home.open() as log:
-        truth.grow(log, 300, near=30, far=0)
     refused = 0
     taken = {}
-    for _ in range(times(ci=60, short=150, long=1000)):
+    for number in range(times(ci=60, short=150, long=1000)):
+        if number % 30 == 0:
+            with home.open() as log:
+                truth.grow(log, 100, near=20)
         who = dice.choice(both)
         try:
             if who in taken and dice.random() < 0.7:

@@ -98,6 +98,10 @@ def test_transaction_markers_and_aborted_records_at_the_end_do_not_hold_it_up(re
             producer.produce(prefix + CHAT, value, partition=0)
         producer.flush(30)
         producer.commit_transaction(30) if end == "commit" else producer.abort_transaction(30)
+    # Markers are written a moment after a transaction was reported as ended.
+    deadline = time.monotonic() + 10
+    while sum(log.end_offsets([CHAT]).values()) < len(values) + 15 + 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
 
     done = Projector(log, store, REGISTRY).run(until_caught_up=True)
 
