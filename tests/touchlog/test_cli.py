@@ -85,7 +85,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         (["produce", "fax", "a"], 2, "'fax' is not one of 'email', 'chat', 'phone', 'post', 'social'"),
         (["produce", "email"], 2, "Missing argument"),
         (["produce", "email", "none.eml"], 2, "touchlog: there is no file or folder none.eml"),
-        (["produce", "email", "--format", "nothing", "x"], 2, "type --format rfc5322"),
+        (["produce", "email", "--format", "nothing", "x"], 2, "--format rfc5322 for messages"),
         (["produce", "phone", "x.csv", "--column", "customer"], 2, "write FIELD=COLUMN"),
         (["sql", "SELECT 1"], 2, "touchlog: no store at touchlog-data/views.duckdb; type: touchlog project"),
         (["customer", "ada@example.org"], 2, "touchlog: no store at"),
@@ -140,7 +140,7 @@ def test_the_completion_script_is_of_the_shell(shell: str):
     [
         ("touchlog pro", {"produce", "project"}),
         ("touchlog produce ", {"email", "chat", "phone", "post", "social"}),
-        ("touchlog produce email --format ", {"rfc5322", "sendgrid"}),
+        ("touchlog produce email --format s", {"sendgrid", "ses", "sparkpost"}),
         ("touchlog completion ", {"bash", "zsh", "fish"}),
     ],
 )
