@@ -118,7 +118,11 @@ def test_what_is_appended_while_it_runs_is_folded(home):
         projector = Projector(log, store, REGISTRY, on_progress=lambda progress: seen.append(progress.state))
         running = threading.Thread(target=_publish_slowly, args=(home, events[100:]))
         running.start()
-        done = projector.run(stop=lambda: projector._progress.read == 600 or time.monotonic() > deadline)
+
+        def all_of_it():
+            return projector._progress.read == 600 and "idle" in seen
+
+        done = projector.run(stop=lambda: all_of_it() or time.monotonic() > deadline)
         running.join()
 
         assert told(done) == (600, 600, 0, 0)
