@@ -26,6 +26,7 @@ from projections.compaction import Compaction
 from projections.store import Store
 from schemas.registry import LockedRegistry
 from tests.benchmarks.synthetic import records
+from touchlog.replaying import ROWS_A_SLICE
 
 
 @click.command()
@@ -47,7 +48,7 @@ def main(events: int, customers: int, batch_size: int, share: float) -> None:
         (held,) = store.con.execute("SELECT count(*) FROM store.rows").fetchall()[0]
         rebuild.begin(store, stateful, {})
         with Timed(held) as building:
-            Compaction(store, after=1 << 62).finish()
+            Compaction(store, after=1 << 62, rows_a_slice=ROWS_A_SLICE).finish()
             rebuild.settle(store, {})
         _assert_ready(store, len(stateful))
         rebuild.cancel(store, [])
