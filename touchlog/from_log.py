@@ -136,7 +136,10 @@ def _difference(
 ) -> Difference:
     rows = guard.query(store.cursor(), _rows(view, part), parameters=_given(view, part, now), timeout_s=_LONG_S)
     (repeated,) = store.con.execute("SELECT coalesce(sum(duplicates), 0) FROM store.batches").fetchall()[0]
-    out = {*(leave_out(repeated).get(view.name, ())), *(_OF_OTHERS if part else ())}
+    out = {*leave_out(repeated).get(view.name, ()), *(_OF_OTHERS if part else ())}
+    if part is not None and not part.contact_points:
+        # Who somebody is rests on what other channels and times say, too.
+        out.add("customer_id")
     columns = [name for name in live.column_names if name not in out]
     store.con.register("live_rows", live)
     store.con.register("next_rows", rows)
