@@ -230,8 +230,9 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
 
 
 def slice_thinly(rows: int) -> None:
-    """Compactions that are made from now on move so many rows a step."""
+    """Compactions that are made from now on move so many rows a step, also where a build has the store to itself."""
     from projections import compaction
+    from touchlog import replaying
 
-    defaults = compaction.Compaction.__init__.__kwdefaults__
-    defaults["rows_a_slice"] = rows
+    compaction.Compaction.__init__.__kwdefaults__["rows_a_slice"] = rows
+    replaying.ROWS_A_SLICE = rows
