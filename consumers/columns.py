@@ -41,6 +41,9 @@ _FIRST_YEAR, _LAST_YEAR = micros(datetime.min.replace(tzinfo=UTC)), micros(datet
 _MOST_SECONDS = 2**31 - 1
 _LONGEST_SCALE = 100
 _STATEMENTS = {"link.asserted": "asserted", "link.retracted": "retracted", "link.forbidden": "forbidden"}
+_ENDED = "contact_point.ended"
+ENDED = "ended"
+"""The verb of a statement that its first contact point, named twice, belongs to somebody else from then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -269,10 +272,12 @@ class _Points:
 def _statements(types: pa.Array, points: _Points) -> list[tuple[int, str, str, str]]:
     found = []
     for row, name in enumerate(types.to_pylist()):
+        start = int(points.starts[row])
+        if name == _ENDED and (key := points.keys[start].as_py()).partition(":")[0] != "anonymous":
+            found.append((row, ENDED, key, key))
         verb = _STATEMENTS.get(name)
         if verb is None or points.lengths[row] < 2:
             continue
-        start = int(points.starts[row])
         one, other = sorted(points.keys.slice(start, 2).to_pylist())
         if may_be_linked(one, other):
             found.append((row, verb, one, other))

@@ -15,15 +15,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from consumers.columns import ENDED
 from consumers.dead_letters import Attempt, attempt_row, attempts_of, dead_letter_rows
 from consumers.ids import Ids, Mask
 from consumers.prepare import Prepared
 from consumers.seen import Micros, SeenIds, earliest
 from consumers.temper import Temper
 from log.log import TopicPartition
-from projections import layout
+from projections import holdings, layout, publish
 from projections.components import Components, Link, Strength
+from projections.holdings import Holdings
 from projections.identity_rules import LIMITS, UNIQUE
+from projections.relations import DERIVED, scoped
 from projections.store import Store
 from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id
@@ -37,11 +40,28 @@ _NEVER = np.iinfo(np.int64).max
 _POINTS_SEEN = f"""
     SELECT contact_point_id, min(moment) FROM (
         SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
-        FROM store.events
+        FROM {{events}}
         UNION ALL
         SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
-        FROM store.mentions
+        FROM {{mentions}}
     ) GROUP BY contact_point_id
+"""
+_ALL_POINTS_SEEN = _POINTS_SEEN.format(events="store.events", mentions="store.mentions")
+_THESE_POINTS_SEEN = _POINTS_SEEN.format(
+    **{
+        relation: f"({scoped(DERIVED[relation], {rows: these, 'holdings': 'store.holdings'})})"
+        for relation, rows, these in (
+            (name, rows, f"SELECT * FROM store.{rows} WHERE list_contains($ids::UUID[], contact_point_id)")
+            for name, rows in (("events", "rows"), ("mentions", "mention_rows"))
+        )
+    }
+)
+_LINKS = "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at), assurance FROM store.links"
+_THREADS_OF = """
+    SELECT DISTINCT thread_id, coalesce(t.conversation_id, thread_id)
+    FROM store.rows
+    LEFT JOIN store.threads AS t USING (thread_id)
+    WHERE thread_id IS NOT NULL AND list_contains($ids::UUID[], contact_point_id)
 """
 _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
@@ -147,14 +167,13 @@ class Folder:
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         people = Components(limits=LIMITS, unique=UNIQUE, strength=self._strength)
-        self._people = Graph(components=people, seen=self._first_seen(_POINTS_SEEN))
+        self._people = Graph(components=people, seen=self._first_seen(_ALL_POINTS_SEEN))
         self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
         self._evidence: dict[Link, Evidence] = {}
         self._statements: dict[Link, tuple[int, int, str, str]] = {}
-        for verb, one, other, event_id, moment, assurance in con.execute(
-            "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at), assurance FROM store.links"
-        ).fetchall():
-            self._note((one, other), verb, moment, event_id, assurance)
+        self._holdings = Holdings.of(con.execute(holdings.ENDINGS).fetchall())
+        for verb, one, other, event_id, moment, assurance in con.execute(_LINKS).fetchall():
+            self._note(self._pair(one, other, moment), verb, moment, event_id, assurance)
         live = [pair for pair in {**self._evidence, **self._statements} if self._is_linked(pair)]
         self._people.components.apply(linked=live, first_seen=self._people.first_seen)
         edges = con.execute(
@@ -316,23 +335,25 @@ class Folder:
 
     def _insert_points(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
         """New contact points, new evidence and statements, and the customers that change by them."""
+        ended = self._end(prepared, fresh, batch)
+        before = {pair: self._strength_or_none(pair) for pair in self._pairs_of(ended)}
+        ids, keys = self._holders(prepared)
         mask = fresh[prepared.point_rows]
         moments = np.where(prepared.point_is_self, prepared.times[prepared.point_rows], _NEVER)
-        point_ids, times, rows = earliest(prepared.point_ids.where(mask), moments[mask])
+        point_ids, times, rows = earliest(ids.where(mask), moments[mask])
         new, earlier = self._people.take_in(point_ids, times)
         if new.any():
-            keys = prepared.point_keys.filter(pa.array(mask)).take(pa.array(rows[new]))
+            keys = keys.filter(pa.array(mask)).take(pa.array(rows[new]))
             self._store.insert("points", _points(point_ids.where(new), keys), batch)
 
         said: list[tuple[int, str, str, str, int | None]] = [
             *((row, "evidence", one, other, assurance) for row, assurance, one, other in prepared.pairs),
-            *((*statement, None) for statement in prepared.statements),
+            *((*statement, None) for statement in prepared.statements if statement[1] != ENDED),
         ]
-        before: dict[Link, Strength] = {}
         links = []
         for row, verb, one, other, assurance in said:
-            pair = (one, other)
             moment = int(prepared.times[row])
+            pair = self._pair(one, other, moment)
             if not fresh[row] or (assurance is not None and self._is_outdone(pair, moment, assurance)):
                 continue
             before.setdefault(pair, self._strength_or_none(pair))
@@ -340,6 +361,9 @@ class Folder:
             self._note(pair, verb, moment, str(event_id), assurance)
             links.append((verb, one, other, event_id, from_micros(moment), assurance))
         self._store.insert_rows("links", links, batch)
+        if ended:
+            earlier |= self._see_again(ended, batch)
+            self._weigh_again(ended, before, batch)
         now = {pair: self._strength_or_none(pair) for pair in before}
         changed = self._people.components.apply(
             linked=[pair for pair, was in before.items() if was == _NONE != now[pair]],
@@ -352,6 +376,97 @@ class Folder:
         ids_of = self._people.ids
         members = [(ids_of[name], ids_of[place.first], place.shared) for name, place in changed.items()]
         self._store.insert_rows("member_changes", members, batch)
+
+    def _end(self, prepared: Prepared, fresh: Mask, batch: int) -> set[str]:
+        """Take in contact points that ended; those of which that time was not known."""
+        ended = [(row, key) for row, verb, key, _ in prepared.statements if verb == ENDED and fresh[row]]
+        if not ended:
+            return set()
+        first = not self._holdings
+        known = {key for row, key in ended if self._holdings.end(key, int(prepared.times[row]))}
+        ids = prepared.ids.take(np.array([row for row, _ in ended])).to_uuids()
+        rows = [(key, uuid, from_micros(int(prepared.times[row]))) for (row, key), uuid in zip(ended, ids, strict=True)]
+        self._store.insert_rows("endings", rows, batch)
+        if first:
+            publish.refresh(self._store)
+        return known
+
+    def _holders(self, prepared: Prepared) -> tuple[Ids, pa.Array]:
+        """Ids and keys of the contact points named, as they are known at the time of the event."""
+        ids, keys = prepared.point_ids, prepared.point_keys
+        if not self._holdings:
+            return ids, keys
+        places = np.flatnonzero(pc.is_in(keys, pa.array(list(self._holdings.endings))).to_numpy(zero_copy_only=False))
+        held = [
+            self._holdings.holder(key, int(prepared.times[prepared.point_rows[place]]))
+            for place, key in zip(places.tolist(), keys.take(pa.array(places)).to_pylist(), strict=True)
+        ]
+        mask = np.zeros(len(keys), bool)
+        mask[places] = True
+        return (
+            ids.filled(mask, Ids.of([contact_point_id(key) for key in held])),
+            pc.replace_with_mask(keys, pa.array(mask), pa.array(held, keys.type)),
+        )
+
+    def _see_again(self, ended: set[str], batch: int) -> dict[str, int]:
+        """Note anew when the holders of contact points were first seen; those of them that are linked."""
+        names = {contact_point_id(name): name for key in ended for name in self._holdings.holders(key)}
+        ended_ids = [contact_point_id(key) for key in ended]
+        found = dict(self._store.con.execute(_THESE_POINTS_SEEN, {"ids": ended_ids}).fetchall())
+        # One that nothing is left of was never seen.
+        seen = dict.fromkeys(names, _NEVER) | found
+        ids = Ids.of(list(seen))
+        times = np.array(list(seen.values()), np.int64)
+        known, _ = self._people.seen.find(ids)
+        self._people.seen.lower(ids.where(known), times[known])
+        new = ~known & np.array([uuid in found for uuid in seen])
+        self._people.seen.add(ids.where(new), times[new])
+        if new.any():
+            keys = pa.array([names[uuid] for uuid in ids.where(new).to_uuids()])
+            self._store.insert("points", _points(ids.where(new), keys), batch)
+        linked = self._people.ids
+        return {name: seen[uuid] for uuid, name in names.items() if name in linked and name in self._people.components}
+
+    def _weigh_again(self, ended: set[str], before: dict[Link, Strength], batch: int) -> None:
+        """Note anew what is said about contact points that ended: each holder has evidence and statements of their own.
+
+        Of evidence only what counted was kept; what counts now may be other, and is looked for in the events.
+        """
+        for pair in self._pairs_of(ended):
+            self._evidence.pop(pair, None)
+            self._statements.pop(pair, None)
+        kept = self._store.con.execute(
+            f"{_LINKS} WHERE list_contains($keys, one) OR list_contains($keys, other)", {"keys": sorted(ended)}
+        )
+        for verb, one, other, event_id, moment, assurance in kept.fetchall():
+            self._note(self._pair(one, other, moment), verb, moment, event_id, assurance)
+        links = []
+        for moment, event_id, assurance, one, other in sorted(holdings.evidence(self._store.con, ended)):
+            pair = self._pair(one, other, moment)
+            if (
+                not self._is_outdone(pair, moment, assurance)
+                and moment < self._evidence.get(pair, _NO_EVIDENCE)[assurance]
+            ):
+                before.setdefault(pair, _NONE)
+                self._note(pair, "evidence", moment, event_id, assurance)
+                links.append(("evidence", one, other, UUID(event_id), from_micros(moment), assurance))
+        self._store.insert_rows("links", links, batch)
+        for pair in self._pairs_of(ended):
+            before.setdefault(pair, _NONE)
+
+    def _pairs_of(self, ended: set[str]) -> list[Link]:
+        """Pairs of which something is said, with a holder of one of these contact points."""
+        if not ended:
+            return []
+        names = {name for key in ended for name in self._holdings.holders(key)}
+        return [pair for pair in {**self._evidence, **self._statements} if not names.isdisjoint(pair)]
+
+    def _pair(self, one: str, other: str, moment: int) -> Link:
+        """Two contact points as they are known at a time, the smaller first."""
+        if not self._holdings:
+            return one, other
+        one, other = self._holdings.holder(one, moment), self._holdings.holder(other, moment)
+        return (one, other) if one < other else (other, one)
 
     def _insert_threads(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
         """New connections between threads and case references, and the conversations that change by them."""
@@ -371,6 +486,11 @@ class Folder:
         ids_of = self._threads.ids
         moved = [(ids_of[name], ids_of[place.first]) for name, place in changed.items()]
         self._store.insert_rows("thread_changes", moved, batch)
+        ended = {key for row, verb, key, _ in prepared.statements if verb == ENDED and fresh[row]}
+        if ended:
+            # Who takes part in a conversation is of its state: it is folded anew.
+            theirs = {"ids": [contact_point_id(key) for key in ended]}
+            self._store.insert_rows("thread_changes", self._store.con.execute(_THREADS_OF, theirs).fetchall(), batch)
 
     def _is_outdone(self, pair: Link, moment: int, assurance: int) -> bool:
         """Whether other evidence counts before this, whatever is left out of what happened or was known later

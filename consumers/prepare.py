@@ -28,7 +28,7 @@ class Prepared:
     - `point_*`: every contact point named, in any role: the row that names it, its key, its id, and whether as `self`.
     - `mentions`: contact points beside the primary; `mention_rows` the row of `events` of each.
     - `pairs`: (row, assurance, key, key): evidence that two contact points are one person.
-    - `statements`: (row, verb, key, key) of identity events.
+    - `statements`: (row, verb, key, key) of identity events; the verb is one of a link, or consumers.columns.ENDED.
     - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case).
     """
 

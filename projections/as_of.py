@@ -12,11 +12,12 @@ from uuid import UUID
 
 import duckdb
 
-from projections.components import Components, Link, Strength
+from projections.components import Components, FirstSeen, Link, Strength
+from projections.holdings import Holdings
 from projections.identity_rules import LIMITS, UNIQUE
-from projections.relations import PAIRS, scoped
+from projections.relations import DERIVED, PAIRS, scoped
 from projections.store import Store
-from schemas.contact_points import contact_point_id
+from schemas.contact_points import contact_point_id, plain_key
 
 _NEVER = (1 << 63) - 1
 
@@ -73,12 +74,14 @@ def people(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None
         return set(found)
 
     components = Components(limits=LIMITS, unique=UNIQUE, strength=strengths.__getitem__)
-    return _groups(con, start, components, links, _POINTS_SEEN, cut)
+    return _groups(start, components, links, lambda names: _points_seen(con, cut, names))
 
 
 def threads(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
     """Which threads and case references were one conversation, by name."""
-    return _groups(con, start, Components(), lambda names: _edges(con, cut, names), _THREADS_SEEN, cut)
+    return _groups(
+        start, Components(), lambda names: _edges(con, cut, names), lambda names: _threads_seen(con, cut, names)
+    )
 
 
 def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) -> list[str]:
@@ -99,11 +102,11 @@ def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) 
 _POINTS_SEEN = f"""
     SELECT contact_point_id, min(moment) FROM (
         SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
-        FROM store.events WHERE list_contains(?::UUID[], contact_point_id) AND {{where}}
+        FROM ({{events}})
         UNION ALL
         SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
-        FROM store.mentions WHERE list_contains(?::UUID[], contact_point_id) AND {{where}}
-    ) GROUP BY contact_point_id
+        FROM ({{mentions}})
+    ) WHERE list_contains(?::UUID[], contact_point_id) GROUP BY contact_point_id
 """
 _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
@@ -116,12 +119,10 @@ _THREADS_SEEN = """
 
 
 def _groups(
-    con: duckdb.DuckDBPyConnection,
     start: Iterable[str] | None,
     components: Components,
     links: Any,
-    seen_sql: str,
-    cut: Cut,
+    seen: FirstSeen,
 ) -> Groups:
     found: set[Link] = set()
     looked: set[str] = set()
@@ -140,14 +141,58 @@ def _groups(
             if name not in looked and not all(_is_shared(components, found, one) for one in pair if one in looked)
         }
 
-    def first_seen(names: list[str]) -> list[int]:
-        ids = [contact_point_id(name) for name in names]
-        rows = con.execute(seen_sql.format(where=cut.where), [ids, ids]).fetchall() if ids else []
-        moments = dict(rows)
-        return [moments.get(one, _NEVER) for one in ids]
-
-    components.apply(linked=sorted(found), first_seen=first_seen)
+    components.apply(linked=sorted(found), first_seen=seen)
     return Groups(components=components, known={*looked, *(name for pair in found for name in pair)})
+
+
+def _points_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]) -> list[int]:
+    if not names:
+        return []
+    ids = [contact_point_id(name) for name in names]
+    given = [contact_point_id(key) for key in {plain_key(name) for name in names}]
+    parts = {
+        relation: scoped(
+            DERIVED[relation],
+            {
+                rows: f"SELECT * FROM store.{rows} WHERE list_contains(?::UUID[], contact_point_id) AND {cut.where}",
+                "holdings": _holdings(cut),
+            },
+        )
+        for relation, rows in (("events", "rows"), ("mentions", "mention_rows"))
+    }
+    moments = dict(con.execute(_POINTS_SEEN.format(**parts), [given, given, ids]).fetchall())
+    return [moments.get(one, _NEVER) for one in ids]
+
+
+def _threads_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]) -> list[int]:
+    if not names:
+        return []
+    ids = [contact_point_id(name) for name in names]
+    moments = dict(con.execute(_THREADS_SEEN.format(where=cut.where), [ids, ids]).fetchall())
+    return [moments.get(one, _NEVER) for one in ids]
+
+
+def _holdings(cut: Cut) -> str:
+    """The relation `holdings`, of what had ended by then and was known."""
+    return scoped(DERIVED["holdings"], {"endings": f"SELECT * FROM store.endings WHERE {cut.where}"})
+
+
+def current(con: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> str:
+    """The key of whoever had a contact point last: its own, or one since it ended (projections.holdings)."""
+    ended = con.execute(
+        f"SELECT contact_point, epoch_us(occurred_at) FROM store.endings WHERE contact_point = ? AND {cut.where}", [key]
+    ).fetchall()
+    if not ended:
+        return key
+    seen = f"""
+        SELECT epoch_us(max(occurred_at)) FROM (
+            SELECT occurred_at FROM store.rows WHERE contact_point_id = $1 AND {cut.where}
+            UNION ALL
+            SELECT occurred_at FROM store.mention_rows WHERE contact_point_id = $1 AND {cut.where}
+        )
+    """
+    (last,) = con.execute(seen, [contact_point_id(key)]).fetchall()[0]
+    return key if last is None else Holdings.of(ended).holder(key, last)
 
 
 def _is_shared(components: Components, links: set[Link], name: str) -> bool:
@@ -164,11 +209,15 @@ def _is_shared(components: Components, links: set[Link], name: str) -> bool:
 
 def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> dict[Link, Strength]:
     """Pairs that were linked, by what counted for them then."""
-    named = "" if names is None else "AND (list_contains($names, one) OR list_contains($names, other))"
-    pairs = scoped(PAIRS, {"links": f"SELECT * FROM store.links WHERE {cut.where} {named}"})
+    named, theirs, given = "", "", {}
+    if names is not None:
+        named = "AND (list_contains($keys, one) OR list_contains($keys, other))"
+        theirs = "AND (list_contains($names, one) OR list_contains($names, other))"
+        given = {"names": list(names), "keys": sorted({plain_key(name) for name in names})}
+    links = f"SELECT * FROM store.links WHERE {cut.where} {named}"
+    pairs = scoped(PAIRS, {"links": links, "holdings": _holdings(cut)})
     rows = con.execute(
-        f"SELECT one, other, strength, epoch_us(occurred_at) FROM ({pairs}) WHERE linked",
-        {} if names is None else {"names": list(names)},
+        f"SELECT one, other, strength, epoch_us(occurred_at) FROM ({pairs}) WHERE linked {theirs}", given
     ).fetchall()
     return {(one, other): (strength, moment) for one, other, strength, moment in rows}
 
@@ -199,14 +248,14 @@ def thread_rows(groups: Groups) -> list[tuple[UUID, UUID]]:
 def copy_whole(con: duckdb.DuckDBPyConnection, into: Store, cut: Cut) -> None:
     """Everything of the cut from a store (a connection to it) into an empty one, streamed."""
     with into.transaction():
-        for source, table in (("rows", "events_tail_00000000"), ("mentions", "mentions_tail_00000000")):
+        for source, table in (("rows", "events_tail_00000000"), ("mention_rows", "mentions_tail_00000000")):
             reader = con.execute(f"SELECT * FROM store.{source} WHERE {cut.where}").to_arrow_reader(100_000)
             into.con.register("staged", reader)
             into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
         bound = "true" if cut.batch is None else f"batch <= {cut.batch}"
-        links = con.execute(f"SELECT * FROM store.links WHERE {cut.where}").to_arrow_table()
-        into.con.register("staged", links)
-        into.con.execute("INSERT INTO store.links BY NAME SELECT * FROM staged")
+        for table in ("links", "endings"):
+            into.con.register("staged", con.execute(f"SELECT * FROM store.{table} WHERE {cut.where}").to_arrow_table())
+            into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
         for table in ("points", "batches", "dead_letters"):
             into.con.register("staged", con.execute(f"SELECT * FROM store.{table} WHERE {bound}").to_arrow_table())
             into.con.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")

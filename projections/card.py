@@ -20,7 +20,7 @@ from projections.as_of import Cut
 from projections.projection import parse
 from projections.store import Store
 from projections.versions import CURRENT
-from schemas.contact_points import contact_point_id
+from schemas.contact_points import contact_point_id, plain_key
 
 TIMELINE_LENGTH = 10
 NO_CUT = Cut()
@@ -99,7 +99,7 @@ def _is_known(con: duckdb.DuckDBPyConnection, one: UUID, cut: Cut) -> bool:
     sql = f"""
         SELECT 1 FROM store.rows WHERE contact_point_id = $1 AND {cut.where}
         UNION ALL
-        SELECT 1 FROM store.mentions WHERE contact_point_id = $1 AND {cut.where}
+        SELECT 1 FROM store.mention_rows WHERE contact_point_id = $1 AND {cut.where}
         LIMIT 1
     """
     return con.execute(sql, [one]).fetchone() is not None
@@ -108,10 +108,10 @@ def _is_known(con: duckdb.DuckDBPyConnection, one: UUID, cut: Cut) -> bool:
 def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> UUID | None:
     """The rows of a customer's contact points, of the conversations that they take part in and of statements about
     them; the customer's id, or None when nobody is known by the key."""
-    one = contact_point_id(key)
-    if not _is_known(con, one, cut):
+    if not _is_known(con, contact_point_id(plain_key(key)), cut):
         return None
-    ids: list[Any] = _members(con, one) if cut == NO_CUT else _members_then(con, key, cut)
+    members: list[Any] = _members(con, contact_point_id(key)) if cut == NO_CUT else _members_then(con, key, cut)
+    ids = _with_earlier_holders(con, members)
     points = con.execute(
         "SELECT * FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids]
     ).to_arrow_table()
@@ -134,10 +134,15 @@ def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key
     named = [
         row[0] for row in scratch.execute("SELECT DISTINCT contact_point_id FROM store.events_tail_00000000").fetchall()
     ]
-    everybody = list({*ids, *named})
+    everybody = _with_later_holders(con, {*ids, *named})
+    ended = f"""
+        SELECT * FROM store.endings
+        WHERE list_contains(?::UUID[], store.contact_point_id(contact_point)) AND {cut.where}
+    """
+    _insert(scratch, "endings", con.execute(ended, [everybody]).to_arrow_table())
     points = con.execute("SELECT * FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [everybody])
     _insert(scratch, "points", points.to_arrow_table())
-    mentions = f"SELECT * FROM store.mentions WHERE list_contains(?::UUID[], contact_point_id) AND {cut.where}"
+    mentions = f"SELECT * FROM store.mention_rows WHERE list_contains(?::UUID[], contact_point_id) AND {cut.where}"
     _insert(scratch, "mentions_tail_00000000", con.execute(mentions, [ids]).to_arrow_table())
     if then is None:
         for table, column, wanted in (
@@ -146,12 +151,28 @@ def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key
         ):
             found = con.execute(f"SELECT * FROM store.{table} WHERE list_contains(?::UUID[], {column})", [wanted])
             _insert(scratch, table, found.to_arrow_table())
-        return UUID(str(ids[0]))
+        return UUID(str(members[0]))
     names = [name for (name,) in scratch.execute("SELECT kind || ':' || value FROM store.points").fetchall()]
-    members, moved = as_of.member_rows(as_of.people(con, cut, names)), as_of.thread_rows(then)
-    _insert(scratch, "member_changes", _stamped("member_changes", members))
+    belonging, moved = as_of.member_rows(as_of.people(con, cut, names)), as_of.thread_rows(then)
+    _insert(scratch, "member_changes", _stamped("member_changes", belonging))
     _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
-    return UUID(str(ids[0]))
+    return UUID(str(members[0]))
+
+
+def _with_earlier_holders(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
+    """With the ids that the rows of contact points have which ended, whoever holds them."""
+    found = con.execute(
+        "SELECT DISTINCT point_id FROM store.holdings WHERE list_contains(?::UUID[], holding_id)", [ids]
+    ).fetchall()
+    return list(dict.fromkeys([*ids, *(one for (one,) in found)]))
+
+
+def _with_later_holders(con: duckdb.DuckDBPyConnection, ids: set[Any]) -> list[Any]:
+    """With the ids of contact points that ended as others hold them."""
+    found = con.execute(
+        "SELECT holding_id FROM store.holdings WHERE list_contains(?::UUID[], point_id)", [list(ids)]
+    ).fetchall()
+    return list(ids | {one for (one,) in found})
 
 
 def _stamped(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-LAYOUT = 2
+LAYOUT = 3
 """How rows lie."""
 
 FOLD = 1
@@ -113,6 +113,11 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "case_ref": ("VARCHAR", pa.string()),
         "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
     },
+    "endings": {
+        "contact_point": ("VARCHAR", pa.string()),
+        "event_id": ("UUID", pa.uuid()),
+        "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
+    },
     "member_changes": {
         "contact_point_id": ("UUID", pa.uuid()),
         "customer_id": ("UUID", pa.uuid()),
@@ -150,7 +155,7 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
 }
 """Insert-only tables of which a batch adds a few rows. `links`: statements about pairs of contact points, and evidence
 with its assurance, by its place in ASSURANCE: of each pair the first, and what turned out to be earlier or surer;
-`edges`: threads and their case references, likewise;
+`edges`: threads and their case references, likewise; `endings`: contact points that belong to somebody else from then;
 `*_changes`: who belongs where from then; `redrives`: what became of a dead letter that was tried again or discarded
 (`patched`: the value that was folded in place of its own); `published`: batches whose dead letters are in the
 dead-letter topics, too."""

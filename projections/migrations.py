@@ -146,7 +146,19 @@ _FROM_1 = (
     """,
 )
 
-STEPS: Mapping[int, Sequence[str]] = {1: _FROM_1}
+_FROM_2 = (
+    # Contact points that ended.
+    "CREATE TABLE store.endings (batch INTEGER, contact_point VARCHAR, event_id UUID, occurred_at TIMESTAMPTZ)",
+    """
+    INSERT INTO store.endings BY NAME
+    SELECT r.batch, p.kind || ':' || p.value AS contact_point, r.event_id, r.occurred_at
+    FROM store.rows AS r
+    JOIN store.points AS p USING (contact_point_id)
+    WHERE r.channel = 'identity' AND r.type = 'contact_point.ended' AND p.kind <> 'anonymous'
+    """,
+)
+
+STEPS: Mapping[int, Sequence[str]] = {1: _FROM_1, 2: _FROM_2}
 """Layout -> statements that make it the next one; the rows that a SELECT gives are statements, too.
 
 They find `this` (name: the store's) and `program` (name, version, fingerprint, text: the program's projections).

@@ -130,7 +130,7 @@ def refresh(store: "Store") -> None:
 
 
 def _streams(store: "Store") -> None:
-    for stream, name in (("events", "rows"), ("mentions", "mentions")):
+    for stream, name in (("events", "rows"), ("mentions", "mention_rows")):
         store.con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {union(store.parts('store', stream))}")
 
 
@@ -146,7 +146,11 @@ def union(parts: "list[Part]") -> str:
 
 def delta(projection: Projection, events: "list[Part]", mentions: "list[Part]", where: str = "") -> str:
     """A merged projection's delta over some parts; `where` cuts them further."""
-    given = {"rows": f"FROM ({union(events)}) {where}", "mentions": f"FROM ({union(mentions)}) {where}"}
+    given = {
+        "rows": f"FROM ({union(events)}) {where}",
+        "mention_rows": f"FROM ({union(mentions)}) {where}",
+        "holdings": stored("holdings"),
+    }
     return scoped(projection.blocks["delta"], given)
 
 
@@ -159,7 +163,7 @@ def fold(projection: Projection, events: "list[Part]", groups: str) -> str:
     """A regrouped projection's rows for the conversations of `groups`, from their events."""
     grouped = f"""
         SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
-        FROM ({scoped(DERIVED["events"], {"rows": union(events)})}) AS e
+        FROM ({scoped(DERIVED["events"], {"rows": union(events), "holdings": stored("holdings")})}) AS e
         LEFT JOIN store.threads AS t USING (thread_id)
         WHERE e.thread_id IS NOT NULL
             AND coalesce(t.conversation_id, e.thread_id) IN (SELECT conversation_id FROM ({groups}))
@@ -206,8 +210,19 @@ def _state(store: "Store", projection: Projection) -> str:
             return merge(projection, f"({delta(projection, events, store.parts('store', 'mentions'))})")
         return fold(projection, events, touched(events, -1))
     if projection.sort == "merged":
-        parts = [*(f"FROM {run.table}" for run in runs), f"({delta(projection, tails, store.tails('mentions'))})"]
-        return merge(projection, " UNION ALL BY NAME ".join(parts))
+        settled = [f"FROM {run.table}" for run in runs]
+        recent = [f"({delta(projection, tails, store.tails('mentions'))})"]
+        if store.has_endings:
+            # Runs were made when nobody knew that the contact point would end, or end again: its events are read anew.
+            ended = "(SELECT unnest([point_id, holding_id]) FROM store.holdings)"
+            settled = [f"{run} WHERE contact_point_id NOT IN {ended}" for run in settled]
+            theirs = "WHERE contact_point_id IN (SELECT point_id FROM store.holdings)"
+            events, mentions = (
+                [part for part in store.parts("store", stream) if part.kind == "run"]
+                for stream in ("events", "mentions")
+            )
+            recent += [f"({delta(projection, events, mentions, theirs)})"] if events else []
+        return merge(projection, " UNION ALL BY NAME ".join([*settled, *recent]))
     groups = touched(tails, generation(runs))
     recent = fold(projection, store.parts("store", "events"), groups)
     if not runs:

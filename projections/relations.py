@@ -13,9 +13,28 @@ from schemas.contact_points import NAMESPACE
 
 _NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + "'::BLOB"
 
+HOLDINGS = """
+SELECT
+    point_key, store.contact_point_id(point_key) AS point_id, since, until, holding,
+    store.contact_point_id(holding) AS holding_id
+FROM (
+    SELECT
+        contact_point AS point_key,
+        occurred_at AS since,
+        coalesce(lead(occurred_at) OVER (PARTITION BY contact_point ORDER BY occurred_at), 'infinity') AS until,
+        contact_point || ' (since ' || replace(
+            strftime(occurred_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z'
+        ) || ')' AS holding
+    FROM (SELECT DISTINCT contact_point, occurred_at FROM endings)
+)
+"""
+"""What contact points that ended are called from then on (schemas.contact_points.held_since): what happened later than
+`since`, up to `until`, is another holder's."""
+
 EVENTS = f"""
 SELECT
-    batch, event_id, contact_point_id, thread_id, occurred_at, observed_at, channel, type, direction, content_type,
+    batch, event_id, coalesce(h.holding_id, r.contact_point_id) AS contact_point_id, thread_id, occurred_at,
+    observed_at, channel, type, direction, content_type,
     purpose, author, topic, agent, outcome, source, conversation_ref, message_ref, answers_ref, summary, rest,
     "partition", log_offset,
     (flags & {layout.TOUCHPOINT}) <> 0 AS touchpoint,
@@ -39,7 +58,18 @@ SELECT
     (flags >> {layout.ENGAGEMENT_SHIFT}) & 15 AS engagement,
     CASE WHEN (flags & {layout.PROMISE}) <> 0
         THEN make_timestamptz((rest ->> '$.promised_at')::BIGINT) END AS promised_at
-FROM rows
+FROM rows AS r
+LEFT JOIN holdings AS h
+    ON h.point_id = r.contact_point_id AND r.occurred_at > h.since AND r.occurred_at <= h.until
+"""
+
+MENTIONS = """
+SELECT
+    batch, coalesce(h.holding_id, m.contact_point_id) AS contact_point_id, event_id, primary_id, occurred_at, role,
+    assurance, normalised
+FROM mention_rows AS m
+LEFT JOIN holdings AS h
+    ON h.point_id = m.contact_point_id AND m.occurred_at > h.since AND m.occurred_at <= h.until
 """
 
 MACROS = (
@@ -76,7 +106,17 @@ FROM (
             max({{'at': occurred_at, 'rank': {_RANK}, 'id': event_id, 'verb': verb}})
                 FILTER (verb <> 'evidence') AS newest,
             min({{'assurance': assurance, 'at': occurred_at, 'id': event_id}}) FILTER (verb = 'evidence') AS first
-        FROM links
+        FROM (
+            SELECT
+                least(coalesce(h.holding, l.one), coalesce(i.holding, l.other)) AS one,
+                greatest(coalesce(h.holding, l.one), coalesce(i.holding, l.other)) AS other,
+                l.verb, l.event_id, l.occurred_at, l.assurance
+            FROM links AS l
+            LEFT JOIN holdings AS h
+                ON h.point_key = l.one AND l.occurred_at > h.since AND l.occurred_at <= h.until
+            LEFT JOIN holdings AS i
+                ON i.point_key = l.other AND l.occurred_at > i.since AND l.occurred_at <= i.until
+        )
         GROUP BY one, other
     )
 )
@@ -124,12 +164,13 @@ SELECT
     said.about_channel,
     said.until,
     -- What it binds when not the person: the contact point it is about, or the shared one it came through.
-    coalesce(said.about, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
+    coalesce(said.about_holder, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
         THEN p.kind || ':' || p.value END) AS bound_point,
     coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id,
     coalesce(m.customer_id, said.contact_point_id) AS stated_by
 FROM (
-    SELECT *, CASE WHEN about IS NOT NULL THEN store.contact_point_id(about) END AS about_id
+    SELECT s.*, coalesce(h.holding, about) AS about_holder,
+        CASE WHEN about IS NOT NULL THEN store.contact_point_id(about_holder) END AS about_id
     FROM (
         SELECT
             event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
@@ -155,7 +196,8 @@ FROM (
         WHERE NOT has_statement AND type IN (
             'message.complained', 'message.complaint_withdrawn', 'subscription.opted_out', 'subscription.opted_in'
         )
-    )
+    ) AS s
+    LEFT JOIN holdings AS h ON h.point_key = s.about AND s.occurred_at > h.since AND s.occurred_at <= h.until
     -- An opt-in counts only when the person made it.
     WHERE kind <> 'opt_in' OR direction = 'inbound' OR (type = 'message.complaint_withdrawn' AND NOT explicit)
 ) AS said
@@ -167,7 +209,9 @@ LEFT JOIN members AS o ON o.contact_point_id = said.about_id
 _NAME = re.compile(r"\w+\.\w+")
 
 DERIVED: Mapping[str, str] = {
+    "holdings": HOLDINGS,
     "events": EVENTS,
+    "mentions": MENTIONS,
     "pairs": PAIRS,
     "identity_rules": RULES,
     "members": MEMBERS,
@@ -177,7 +221,7 @@ DERIVED: Mapping[str, str] = {
 }
 """Relations that are SQL over others, in an order in which each comes after those that it reads."""
 
-TABLES = ("rows", "mentions", "points", "links", "member_changes", "thread_changes")
+TABLES = ("rows", "mention_rows", "points", "links", "endings", "member_changes", "thread_changes")
 """Relations that lie in the store."""
 
 

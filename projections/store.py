@@ -213,6 +213,11 @@ class Store:
         return bool(self.parts(projection.schema)) or all(part.kind == "tail" for part in self.parts("store", "events"))
 
     @property
+    def has_endings(self) -> bool:
+        """Whether any contact point ever ended."""
+        return self.con.execute("SELECT 1 FROM store.endings LIMIT 1").fetchone() is not None
+
+    @property
     def name(self) -> str:
         """What the store is called: its file without the ending."""
         return self.path.stem

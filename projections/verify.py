@@ -200,7 +200,7 @@ def _rebuilt(
 def _settle_copies(con: duckdb.DuckDBPyConnection, scratch: Store, cut: Cut) -> None:
     """What several customers have in common was copied with each of them: once is enough. Who is who is found for all
     of them together, as a copy knows it of its own contact points alone."""
-    for table in ("events_tail_00000000", "mentions_tail_00000000", "points", "thread_changes"):
+    for table in ("events_tail_00000000", "mentions_tail_00000000", "points", "endings", "thread_changes"):
         scratch.con.execute(f"CREATE OR REPLACE TEMP TABLE once AS SELECT DISTINCT * FROM store.{table}")
         scratch.con.execute(f"DELETE FROM store.{table}")
         scratch.con.execute(f"INSERT INTO store.{table} FROM once")

@@ -7,6 +7,7 @@ is kept as given and marked `normalised=False`: it is shown, and never used to j
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
@@ -76,6 +77,20 @@ def parse_contact(text: str, *, region: str = DEFAULT_REGION) -> ContactPoint:
         if comparable is not None:
             return ContactPoint(kind=guess, value=comparable)
     return contact_point(Kind.ACCOUNT, text)
+
+
+_SINCE = re.compile(r" \(since \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
+
+
+def held_since(key: str, since: datetime) -> str:
+    """The key under which a contact point is known that ended at a time (`contact_point.ended`) and belongs to somebody
+    else from then: `phone:+46700000001 (since 2026-03-01T00:00:00Z)`."""
+    return f"{key} (since {since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ})".replace(".000000Z", "Z")
+
+
+def plain_key(key: str) -> str:
+    """The contact point's own key, whoever holds it."""
+    return _SINCE.sub("", key)
 
 
 def contact_point_id(key: str) -> UUID:

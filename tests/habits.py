@@ -70,7 +70,7 @@ def _only(holds: Callable[[Meaning], Any]) -> dict[str, tuple[str, ...]]:
     return {**found, "identity": _IDENTITY}
 
 
-_IDENTITY = ("link.asserted", "link.retracted", "link.forbidden")
+_IDENTITY = (*("link.asserted", "link.retracted", "link.forbidden") * 3, "contact_point.ended")
 _TYPES = {
     channel: _often(
         list(types),

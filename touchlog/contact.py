@@ -8,7 +8,7 @@ from uuid import UUID
 
 import duckdb
 
-from projections.as_of import Cut
+from projections.as_of import Cut, current
 from schemas.contact_points import contact_point, former_value, normalised
 from schemas.errors import ConfigurationError
 from schemas.models import Kind
@@ -27,6 +27,11 @@ _KNOWN = """
     SELECT 1 FROM touchlog.identity_links WHERE one = $1 OR other = $1
     LIMIT 1
 """
+_SINCE_IT_ENDED = """
+    SELECT contact_point FROM touchlog.contact_points
+    WHERE starts_with(contact_point, $1 || ' (since ') ORDER BY last_seen DESC, contact_point DESC LIMIT 1
+"""
+_ENDED = "SELECT 1 FROM touchlog.contact_points WHERE contact_point = $1 AND ended_at IS NOT NULL"
 _OWN_POINT = """
     SELECT contact_point FROM touchlog.contact_points WHERE customer_id = $1 ORDER BY first_seen, contact_point LIMIT 1
 """
@@ -75,12 +80,14 @@ def _former(kind: Kind, text: str, region: str) -> list[str]:
 def first_known(ask: Ask, keys: Sequence[str]) -> str | None:
     """The first of these (`contact_keys`) that the views know, as the key of a contact point; None when they know none.
 
-    Raises ConfigurationError when a handle is several people's.
+    One that ended is the one that it is since, where there is any. Raises ConfigurationError when a handle is several
+    people's.
     """
     for key in keys:
         known = _key(ask, key)
         if known and (known != key or ask(_KNOWN, [key])):
-            return known
+            later = ask(_SINCE_IT_ENDED, [key]) if known == key and ask(_ENDED, [key]) else ()
+            return str(later[0][0]) if later else known
     return None
 
 
@@ -100,6 +107,9 @@ def _first(con: duckdb.DuckDBPyConnection, keys: Sequence[str], then: Then, card
     now, cut = then.now, then.cut(con)
     for key in keys:
         known = _key(lambda sql, parameters: con.execute(sql, parameters).fetchall(), key)
+        if known and not key.startswith(CUSTOMER):
+            # Whoever has it by then.
+            known = current(con, known, cut)
         found = card(con, known, now, cut) if known else None
         if found is not None:
             return found

@@ -76,6 +76,30 @@ def decision(verb: Verb, one: str, other: str, *, by: str, why: str, source: str
     )
 
 
+def ending(key: str, *, at: datetime, by: str, why: str, source: str, now: datetime) -> Event:
+    """The event that a contact point, by its key, belongs to somebody else from `at`.
+
+    `by` and `why` as in `decision`. Raises ConfigurationError when somebody or something is missing.
+    """
+    if not by.strip() or not why.strip():
+        raise ConfigurationError('say who decides and why: --by team-7 --why "the operator gave the number away"')
+    if key.startswith(f"{Kind.ANONYMOUS}:"):
+        raise ConfigurationError("an anonymous contact point is nobody's, and cannot become somebody else's")
+    return build_event(
+        "identity",
+        type="contact_point.ended",
+        reference=f"decision-{uuid4()}",
+        occurred_at=at,
+        observed_at=now,
+        source=source,
+        direction="report",
+        contact_points=[_point(key, Assurance.INFERRED)],
+        agent=by.strip(),
+        reason=why.strip(),
+        summary=why.strip(),
+    )
+
+
 def publish_decision(event: Event, settings: Settings) -> None:
     """Bring the event into the log. Raises what the log and the registry raise, and DeliveryFailed when the log did not
     confirm it; it is in the rejects file then."""

@@ -1,5 +1,5 @@
 -- projection: contact_points
--- version: 1
+-- version: 2
 -- sort: merged
 -- key: contact_point
 
@@ -46,7 +46,7 @@ SELECT
     p.kind || ':' || p.value AS contact_point,
     s.contact_point_id,
     p.kind,
-    p.value,
+    regexp_replace(p.value, ' \(since [^ )]*\)$', '') AS value,
     coalesce(m.customer_id, s.contact_point_id) AS customer_id,
     ['attested', 'asserted', 'claimed', 'inferred'][s.assurance + 1] AS assurance,
     s.normalised,
@@ -54,11 +54,19 @@ SELECT
     s.first_seen,
     s.last_seen,
     s.events,
-    coalesce(s.bad.at < s.good_at, s.bad IS NULL) AS reachable,
-    CASE WHEN NOT reachable THEN s.bad.at END AS unreachable_since,
-    CASE WHEN NOT reachable
-        THEN s.bad.type || coalesce(' (' || s.bad.outcome || ')', '') END AS unreachable_reason
+    e.ended_at,
+    e.ended_at IS NULL AND coalesce(s.bad.at < s.good_at, s.bad IS NULL) AS reachable,
+    CASE WHEN NOT reachable THEN coalesce(e.ended_at, s.bad.at) END AS unreachable_since,
+    CASE
+        WHEN e.ended_at IS NOT NULL THEN 'contact_point.ended'
+        WHEN NOT reachable THEN s.bad.type || coalesce(' (' || s.bad.outcome || ')', '')
+    END AS unreachable_reason
 FROM state AS s
 JOIN points AS p USING (contact_point_id)
 LEFT JOIN members AS m USING (contact_point_id)
+LEFT JOIN (
+    SELECT point_id AS contact_point_id, min(since) AS ended_at FROM holdings GROUP BY point_id
+    UNION ALL
+    SELECT holding_id, until FROM holdings WHERE until < 'infinity'
+) AS e USING (contact_point_id)
 WHERE s.first_seen IS NOT NULL

@@ -1,5 +1,5 @@
 -- projection: interactions
--- version: 1
+-- version: 2
 -- sort: plain
 -- key: event_id
 
@@ -22,7 +22,7 @@ SELECT
     coalesce(
         e.rest -> '$.contact_points',
         json_array(json_object(
-            'kind', p.kind, 'value', p.value, 'role', 'self', 'normalised', e.normalised,
+            'kind', p.kind, 'value', regexp_replace(p.value, ' \(since [^ )]*\)$', ''), 'role', 'self', 'normalised', e.normalised,
             'assurance', ['attested', 'asserted', 'claimed', 'inferred'][e.assurance + 1]
         ))
     ) AS contact_points,

@@ -73,7 +73,8 @@ def _on_email(kind: str, content_types: tuple[str, ...]) -> Iterator[Statement]:
 def _bound_to(statement: Statement, entry: Entry, who: Identity) -> tuple[str, str | None]:
     """Customer, and the contact point where the statement is about one (which may never have been seen)."""
     if statement.about is not None:
-        return who.customer_of(statement.about), statement.about
+        about = who.holder(statement.about, entry.at)
+        return who.customer_of(about), about
     if entry.key in who.shared or entry.points[0].kind == "anonymous":
         return who.customer_of(entry.key), entry.key
     return who.customer_of(entry.key), None

@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.contact_points import contact_point_id
 from schemas.models import Assurance
-from tests.oracle.entries import Entry
+from tests.oracle.entries import Entry, later_holder, plain
 from tests.oracle.identity import Identity
 
 ASSURANCES = [str(assurance) for assurance in Assurance]
@@ -36,6 +36,13 @@ def contact_points(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
         restored = key in good and good[key].at > newest_bad.at
         if key in rows and not restored:
             rows[key] |= _unreachable(newest_bad)
+    for key, times in who.ended.items():
+        holders = [key, *(later_holder(key, moment) for moment in times)]
+        for one, moment in zip(holders, times, strict=False):
+            if one in rows:
+                reason = "contact_point.ended"
+                rows[one] |= {"reachable": False, "unreachable_since": moment, "unreachable_reason": reason}
+                rows[one]["ended_at"] = moment
     return list(rows.values())
 
 
@@ -44,7 +51,7 @@ def _unseen(point: Any, who: Identity) -> dict[str, Any]:
         "contact_point": point.key,
         "contact_point_id": str(contact_point_id(point.key)),
         "kind": str(point.kind),
-        "value": point.value,
+        "value": plain(point.value),
         "customer_id": who.customer_of(point.key),
         "assurance": ASSURANCES[-1],
         "normalised": False,
@@ -52,6 +59,7 @@ def _unseen(point: Any, who: Identity) -> dict[str, Any]:
         "first_seen": None,
         "last_seen": None,
         "events": 0,
+        "ended_at": None,
         "reachable": True,
         "unreachable_since": None,
         "unreachable_reason": None,

@@ -1,5 +1,6 @@
 """The events of a log in their order, each with what it means."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,20 +23,17 @@ SPEAK_FOR_MEANING = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One event: when, under which contact point (its key), what it means, and how it came out."""
+    """One event: when, its contact points as they were held then (the primary first) and the primary's key, what it
+    means, and how it came out."""
 
     at: datetime
     event_id: str
     channel: str
     key: str
+    points: tuple[ContactPoint, ...]
     meaning: Meaning
     outcome: str | None
     event: Event
-
-    @property
-    def points(self) -> tuple[ContactPoint, ...]:
-        """All its contact points, the primary first."""
-        return self.event.contact_points
 
     @property
     def on_a_channel(self) -> bool:
@@ -48,17 +46,51 @@ def entries_of(events: Iterable[Event]) -> list[Entry]:
     first: dict[str, Event] = {}
     for event in events:
         first.setdefault(str(event.event_id), event)
-    entries = [_entry(event_id, event) for event_id, event in first.items()]
+    ended = endings(first.values())
+    entries = [_entry(event_id, event, ended) for event_id, event in first.items()]
     return sorted(entries, key=lambda entry: (entry.at, entry.event_id))
 
 
-def _entry(event_id: str, event: Event) -> Entry:
+def endings(events: Iterable[Event]) -> dict[str, list[datetime]]:
+    """When contact points ended, by key, in order."""
+    found: dict[str, set[datetime]] = {}
+    for event in events:
+        if event.channel == "identity" and event.type == "contact_point.ended" and event.primary.kind != "anonymous":
+            found.setdefault(event.primary.key, set()).add(event.occurred_at.astimezone(UTC))
+    return {key: sorted(times) for key, times in found.items()}
+
+
+def holder(key: str, at: datetime, ended: dict[str, list[datetime]]) -> str:
+    """The key of whoever had a contact point at a time: what ended earlier than that is another's."""
+    earlier = [moment for moment in ended.get(key, ()) if moment < at]
+    return later_holder(key, earlier[-1]) if earlier else key
+
+
+def later_holder(key: str, since: datetime) -> str:
+    """The key of the one who has a contact point since it ended."""
+    told = since.isoformat(timespec="microseconds").removesuffix("+00:00").removesuffix(".000000")
+    return f"{key} (since {told}Z)"
+
+
+def plain(key: str) -> str:
+    """A contact point's own key (or value), whoever has it."""
+    return re.sub(r" \(since [^ )]*\)$", "", key)
+
+
+def _held(point: ContactPoint, at: datetime, ended: dict[str, list[datetime]]) -> ContactPoint:
+    key = holder(point.key, at, ended)
+    return point if key == point.key else point.model_copy(update={"value": key.partition(":")[2]})
+
+
+def _entry(event_id: str, event: Event, ended: dict[str, list[datetime]]) -> Entry:
+    points = tuple(_held(point, event.occurred_at, ended) for point in event.contact_points)
     fields = {name: text(getattr(event, name, None)) for name in SPEAK_FOR_MEANING if name != "machine"}
     return Entry(
         at=event.occurred_at.astimezone(UTC),
         event_id=event_id,
         channel=event.channel,
-        key=event.contact_points[0].key,
+        key=points[0].key,
+        points=points,
         meaning=conclusions(EVENT_TYPES[event.channel][event.type], {**fields, "machine": event.machine}),
         outcome=_outcome(event),
         event=event,

@@ -11,7 +11,7 @@ from projections.identity_rules import JOINING, LIMITS, UNIQUE, joins
 from schemas.contact_points import contact_point_id
 from schemas.models import Assurance, ContactPoint
 from tests.oracle.components import first_node
-from tests.oracle.entries import Entry
+from tests.oracle.entries import Entry, endings, holder, plain
 
 Pair = tuple[str, str]
 Row = dict[str, Any]
@@ -49,6 +49,11 @@ class Identity:
     shared: frozenset[str]
     said: tuple[Said, ...]
     left_out: frozenset[Pair]
+    ended: dict[str, list[datetime]]
+
+    def holder(self, key: str, at: datetime) -> str:
+        """The key of whoever had a contact point at a time."""
+        return holder(key, at, self.ended)
 
     def customer_of(self, key: str) -> str:
         """Customer of a contact point; one that no link joins, or that nobody ever saw, is its own."""
@@ -73,7 +78,8 @@ def identify(entries: list[Entry]) -> Identity:
         customer = str(contact_point_id(first_node(person, first_seen)))
         for key in person:
             customer_by_key[key] = customer
-    return Identity(customer_by_key=customer_by_key, shared=shared, said=tuple(said), left_out=left_out)
+    ended = endings(entry.event for entry in entries)
+    return Identity(customer_by_key=customer_by_key, shared=shared, said=tuple(said), left_out=left_out, ended=ended)
 
 
 def identity_links(who: Identity) -> list[Row]:
@@ -228,7 +234,7 @@ def _can_join(point: ContactPoint) -> bool:
         and point.normalised
         and point.kind != "anonymous"
         and point.assurance in JOINING
-        and joins(point.key)
+        and joins(plain(point.key))
     )
 
 

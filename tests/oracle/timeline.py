@@ -29,7 +29,7 @@ def _interaction(entry: Entry, who: Identity, threads: dict[str, str]) -> dict[s
         "customer_id": who.customer_of(entry.key),
         "contact_point": entry.key,
         "contact_point_id": str(contact_point_id(entry.key)),
-        "contact_points": [_point(point) for point in entry.points],
+        "contact_points": [_point(point) for point in event.contact_points],
         "conversation_id": conversation_id(entry, threads),
         "conversation_ref": event.conversation_ref,
         "message_ref": event.message_ref,

@@ -8,6 +8,7 @@ import click
 from touchlog.options import Command, Utf8, with_settings
 
 if TYPE_CHECKING:
+    from schemas.models import Event
     from touchlog.client import Reader
     from touchlog.contact import Ask
     from touchlog.deciding import Verb
@@ -19,6 +20,7 @@ Examples:
   touchlog identity review
   touchlog identity link ada@example.org C-17 --by team-7 --why "showed her card"
   touchlog identity never ada@example.org bob@example.org --by team-7 --why "brothers, one telephone"
+  touchlog identity ended +46700000001 --at 2026-03-01 --by team-7 --why "given to a new subscriber"
   touchlog identity as-of 2026-03-02 ada@example.org C-17
 
 Decisions are events in the log: they count once they are folded, survive every rebuild, and each is undone by another.
@@ -90,6 +92,33 @@ def never_command(**given: Any) -> None:
     This cuts the link between the two; where evidence leads round it, explain tells which.
     """
     _decide("forbidden", **given)
+
+
+@command.command("ended", cls=Command)
+@click.argument("one", type=Utf8(), metavar="A")
+@click.option("--at", metavar="TIME", help="When, 2026-03-01 or 2026-03-01T09:00+01:00; now unless given.")
+@click.option("--by", required=True, type=Utf8(), metavar="WHO", help="Who decides: kept in the event.")
+@click.option("--why", required=True, type=Utf8(), metavar="WHY", help="Why: kept in the event.")
+@click.option("--keys", "as_key", is_flag=True, help="A is a key, kind:value, exactly as views have it.")
+@_json
+@with_settings("log", "registry", "partitions", "region", "account")
+def ended_command(
+    settings: "Settings", one: str, at: str | None, by: str, why: str, as_key: bool, as_json: bool
+) -> None:
+    """Say that A belongs to somebody else since a time.
+
+    A number given to a new subscriber, a household that moved: what happened until then stays with whom it was, and
+    what comes later is another customer's.
+    """
+    from touchlog.deciding import contact_of, ending, now, publish_decision
+    from touchlog.then import Then
+
+    moment = now()
+    key = contact_of(one, region=settings.region, as_key=as_key)
+    since = Then.of(at, None).happened or moment
+    event = ending(key, at=since, by=by, why=why, source=f"touchlog/{settings.account}", now=moment)
+    publish_decision(event, settings)
+    _tell(event, f"{key} is another's since {since.isoformat()}", as_json)
 
 
 @command.command("explain", cls=Command)
@@ -173,12 +202,16 @@ def _decide(
     keys = [contact_of(text, region=settings.region, as_key=as_keys) for text in (one, other)]
     event = decision(verb, *keys, by=by, why=why, source=f"touchlog/{settings.account}", now=now())
     publish_decision(event, settings)
+    _tell(event, f"{keys[0]} and {keys[1]} {_DECIDED[verb]}", as_json)
+
+
+def _tell(event: "Event", what: str, as_json: bool) -> None:
     if as_json:
         from touchlog.as_json import dumps
 
         click.echo(dumps({"channel": event.channel, **event.model_dump(mode="json", exclude_none=True)}, indent=2))
         return
-    click.echo(f"{keys[0]} and {keys[1]} {_DECIDED[verb]}: event {event.event_id}, in the views once it is folded")
+    click.echo(f"{what}: event {event.event_id}, in the views once it is folded")
 
 
 def _known(ask: "Ask", text: str, region: str) -> str:
