@@ -26,7 +26,7 @@ from tests.villages import point
 
 VIEWS = ("identity_links", "identity_review", "contact_points", "customers")
 _TIMES = [NOW.replace(day=day, hour=hour) for day in (1, 2, 3) for hour in (9, 10)]
-_STATEMENTS = ("link.asserted", "link.retracted", "link.forbidden")
+_STATEMENTS = ("link.asserted", "link.retracted", "link.forbidden", "contact_point.ended")
 
 
 def _likely_pairs(village, people):
@@ -151,8 +151,9 @@ def test_as_of_any_cut_they_are_those_of_just_the_events(tmp_path, seed):
         copy_whole(folding.store.cursor(), then.store, at)
         then.assert_equal(just)
 
-        who = identify(entries_of(just))
-        for key in dice.sample(sorted({named.key for event in just for named in event.contact_points}), 5):
+        entries = entries_of(just)
+        who = identify(entries)
+        for key in dice.sample(sorted({named.key for entry in entries for named in entry.points}), 5):
             found = people(folding.store.cursor(), at, [key])
             assert str(contact_point_id(found.first(key))) == who.customer_of(key)
             members = [name for name, customer in who.customer_by_key.items() if customer == who.customer_of(key)]
