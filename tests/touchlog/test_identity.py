@@ -100,6 +100,26 @@ def test_a_shared_point_on_the_way_is_told_with_its_degree():
     assert "shared contact points: 1" in run("identity", "review").stdout
 
 
+def test_a_contact_point_that_ended_is_looked_up_as_whoever_has_it_now():
+    emit(verified(ADA, PHONE, day=2), verified(BOB, PHONE, day=20))
+    said = run("identity", "ended", "+46700000001", "--at", "2026-03-10", *DECIDED)
+    assert (said.exit_code, f"{PHONE} is another's since 2026-03-10T00:00:00+00:00" in said.stdout) == (0, True)
+    project()
+
+    def customer(*words: str) -> Any:
+        return json.loads(run("customer", *words, "--json").stdout)
+
+    ada, bob = (customer(key) for key in (ADA, BOB))
+    assert ada["customer_id"] != bob["customer_id"]
+    assert customer("+46 70-000 00 01")["customer_id"] == bob["customer_id"]
+    assert customer(ada["customer_id"])["customer_id"] == ada["customer_id"]
+    assert customer("+46700000001", "--as-of", "2026-03-05")["contact_points"][1]["contact_point"] == PHONE
+    assert {point["contact_point"] for point in bob["contact_points"]} == {BOB, f"{PHONE} (since 2026-03-10T00:00:00Z)"}
+    assert identity("explain", BOB, "+46700000001")["same"]
+    assert not identity("explain", ADA, "+46700000001")["same"]
+    assert run("verify").exit_code == 0
+
+
 def test_decisions_are_events_that_are_undone_by_others_and_survive_a_new_store():
     way()
     said = run("identity", "never", "ada@example.org", "+46700000001", *DECIDED)
