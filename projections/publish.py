@@ -210,19 +210,19 @@ def _state(store: "Store", projection: Projection) -> str:
             return merge(projection, f"({delta(projection, events, store.parts('store', 'mentions'))})")
         return fold(projection, events, touched(events, -1))
     if projection.sort == "merged":
-        settled = [f"FROM {run.table}" for run in runs]
-        recent = [f"({delta(projection, tails, store.tails('mentions'))})"]
+        kept = [f"FROM {run.table}" for run in runs]
+        latest = [f"({delta(projection, tails, store.tails('mentions'))})"]
         if store.has_endings:
             # Runs were made when nobody knew that the contact point would end, or end again: its events are read anew.
             ended = "(SELECT unnest([point_id, holding_id]) FROM store.holdings)"
-            settled = [f"{run} WHERE contact_point_id NOT IN {ended}" for run in settled]
+            kept = [f"{run} WHERE contact_point_id NOT IN {ended}" for run in kept]
             theirs = "WHERE contact_point_id IN (SELECT point_id FROM store.holdings)"
             events, mentions = (
                 [part for part in store.parts("store", stream) if part.kind == "run"]
                 for stream in ("events", "mentions")
             )
-            recent += [f"({delta(projection, events, mentions, theirs)})"] if events else []
-        return merge(projection, " UNION ALL BY NAME ".join([*settled, *recent]))
+            latest += [f"({delta(projection, events, mentions, theirs)})"] if events else []
+        return merge(projection, " UNION ALL BY NAME ".join([*kept, *latest]))
     groups = touched(tails, generation(runs))
     recent = fold(projection, store.parts("store", "events"), groups)
     if not runs:
