@@ -236,9 +236,9 @@ class _Points:
         if not len(self.other_places) and self.primary_is_self().all():
             return pa.nulls(len(self.starts), pa.string())
         offsets = pa.array(np.append(self.starts, len(self.flat)), pa.int32())
-        text = json_text.lists(pa.ListArray.from_arrays(offsets, self.flat))
-        plain = (self.lengths == 1) & self.primary_is_self()
-        return pc.if_else(pa.array(plain), pa.scalar(None, pa.string()), text)
+        told = (self.lengths > 1) | ~self.primary_is_self()
+        text = json_text.lists(pa.ListArray.from_arrays(offsets, self.flat).filter(pa.array(told)))
+        return text.take(pa.array(np.cumsum(told) - 1, mask=~told))
 
     def pairs(self) -> list[Evidence]:
         """Every pair of an event's contact points that is evidence for one person; as sure as the less sure of both."""

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from consumers.dead_letters import Attempt, attempt_row, attempts_of, dead_letter_rows
-from consumers.ids import Ids, Mask
+from consumers.ids import Ids, Mask, id_of_name
 from consumers.prepare import Prepared
 from consumers.seen import Micros, SeenIds, earliest
 from consumers.temper import Temper
@@ -25,8 +24,6 @@ from projections import layout
 from projections.components import Components, Link, Strength
 from projections.identity_rules import LIMITS, UNIQUE
 from projections.store import Store
-from schemas.codec import from_micros
-from schemas.contact_points import contact_point_id
 from schemas.errors import OffsetConflict
 
 Evidence = tuple[int, ...]
@@ -80,12 +77,15 @@ class Graph:
     seen: SeenIds
     names: dict[int, str] = field(default_factory=dict)
     """High half of the id -> name, of those that have links."""
-    ids: dict[str, UUID] = field(default_factory=dict)
+    ids: dict[str, bytes] = field(default_factory=dict)
     """Name -> id, of the same."""
 
     def first_seen(self, names: list[str]) -> list[int]:
-        self.ids.update((name, contact_point_id(name)) for name in names)
-        ids = Ids.of([self.ids[name] for name in names])
+        if not names:
+            return []
+        found_ids = [id_of_name(name) for name in names]
+        self.ids.update(zip(names, found_ids, strict=True))
+        ids = Ids.from_bytes(np.frombuffer(b"".join(found_ids), np.uint8).reshape(-1, 16))
         self.names.update(zip(ids.high.tolist(), names, strict=True))
         found, times = self.seen.find(ids)
         assert found.all()
@@ -150,11 +150,11 @@ class Folder:
         self._people = Graph(components=people, seen=self._first_seen(_POINTS_SEEN))
         self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
         self._evidence: dict[Link, Evidence] = {}
-        self._statements: dict[Link, tuple[int, int, str, str]] = {}
+        self._statements: dict[Link, tuple[int, int, bytes, str]] = {}
         for verb, one, other, event_id, moment, assurance in con.execute(
-            "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at), assurance FROM store.links"
+            "SELECT verb, one, other, event_id, epoch_us(occurred_at), assurance FROM store.links"
         ).fetchall():
-            self._note((one, other), verb, moment, event_id, assurance)
+            self._note((one, other), verb, moment, event_id.bytes, assurance)
         live = [pair for pair in {**self._evidence, **self._statements} if self._is_linked(pair)]
         self._people.components.apply(linked=live, first_seen=self._people.first_seen)
         edges = con.execute(
@@ -330,15 +330,16 @@ class Folder:
         ]
         before: dict[Link, Strength] = {}
         links = []
+        moments = prepared.times
         for row, verb, one, other, assurance in said:
             pair = (one, other)
-            moment = int(prepared.times[row])
+            moment = int(moments[row])
             if not fresh[row] or (assurance is not None and self._is_outdone(pair, moment, assurance)):
                 continue
             before.setdefault(pair, self._strength_or_none(pair))
-            event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
-            self._note(pair, verb, moment, str(event_id), assurance)
-            links.append((verb, one, other, event_id, from_micros(moment), assurance))
+            event_id = prepared.ids.at(row)
+            self._note(pair, verb, moment, event_id, assurance)
+            links.append((verb, one, other, event_id, moment, assurance))
         self._store.insert_rows("links", links, batch)
         now = {pair: self._strength_or_none(pair) for pair in before}
         changed = self._people.components.apply(
@@ -365,7 +366,7 @@ class Folder:
                 edges[one, other] = moment
         linked = sorted(edge for edge in edges if edge not in self._edges)
         self._edges.update(edges)
-        rows = [(one, other, from_micros(moment)) for (one, other), moment in sorted(edges.items())]
+        rows = [(one, other, moment) for (one, other), moment in sorted(edges.items())]
         self._store.insert_rows("edges", rows, batch)
         changed = self._threads.components.apply(linked=linked, earlier=earlier, first_seen=self._threads.first_seen)
         ids_of = self._threads.ids
@@ -378,7 +379,7 @@ class Folder:
         times = self._evidence.get(pair, _NO_EVIDENCE)
         return times[assurance] < moment or min(times[:assurance], default=_NEVER) <= moment
 
-    def _note(self, pair: Link, verb: str, moment: int, event_id: str, assurance: int | None) -> None:
+    def _note(self, pair: Link, verb: str, moment: int, event_id: bytes, assurance: int | None) -> None:
         """Take in one piece of evidence, or a statement if it is the newest about its pair."""
         if assurance is not None:
             times = self._evidence.get(pair, _NO_EVIDENCE)
