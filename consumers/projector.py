@@ -60,7 +60,7 @@ class Projector:
         store: Store,
         registry: Registry,
         *,
-        batch_size: int = 10_000,
+        batch_size: int = 30_000,
         compact_after: int = 300_000,
         partitions: int = DEFAULT_PARTITIONS,
         new_partitions_every: float = _NEW_PARTITIONS_EVERY_S,
