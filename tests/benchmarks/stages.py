@@ -22,7 +22,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from consumers import columns, decode, fold, ids, json_text, meaning, prepare, seen
+from consumers import columns, decode, fold, ids, prepare, seen
 from consumers.fold import Folder
 from consumers.prepare import Preparer
 from log.log import RecordBatch
