@@ -5,13 +5,14 @@ Each function takes arrays of one length and returns string arrays of that lengt
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Text = pa.Array | Sequence[pa.Array | str]
+Text: TypeAlias = pa.Array | Sequence[pa.Array | str]
 """JSON texts, or the pieces that are joined to such."""
 
 _ESCAPED = np.zeros(256, bool)

@@ -13,7 +13,7 @@ level has eight runs they become one of the next level in the same way.
 """
 
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Generator, Set
 
 import duckdb
 
@@ -26,6 +26,9 @@ _ROWS_A_SLICE = 40_000
 _ROWS_A_SLICE_BESIDE = 500_000
 _RUNS_A_LEVEL = 8
 _IDS = 1 << 128
+
+Steps = Generator[None, None, None]
+"""What is left to do, a step at each `next`."""
 
 
 class Compaction:
@@ -51,7 +54,7 @@ class Compaction:
         self._beside = beside
         self._runs_a_level = runs_a_level
         self._build_share = build_share
-        self._steps: Iterator[None] | None = None
+        self._steps: Steps | None = None
         self._building: Projection | None = None
         self._versions = store.versions()
         self._folded = {one.schema for one in store.folded()}
@@ -130,7 +133,7 @@ class Compaction:
         while self.step(patience=1.0) or self._steps is not None:
             pass
 
-    def _begin(self) -> Iterator[None] | None:
+    def _begin(self) -> Steps | None:
         """What is to be done next, if anything."""
         if self._looked and self._tail_rows < self._after:
             return None
@@ -175,7 +178,7 @@ class Compaction:
     def _slices(self, parts: list[Part]) -> list[str]:
         return _slices(max(1, -(-self._rows(parts) // self._rows_a_slice)))
 
-    def _freeze_and_compact(self, tail: Part, batch: int) -> Iterator[None]:
+    def _freeze_and_compact(self, tail: Part, batch: int) -> Steps:
         store = self._store
         with store.transaction():
             for stream, columns in STREAMS.items():
@@ -185,7 +188,7 @@ class Compaction:
         yield
         yield from self._compact_tail(tail, batch)
 
-    def _compact_tail(self, tail: Part, last_batch: int) -> Iterator[None]:
+    def _compact_tail(self, tail: Part, last_batch: int) -> Steps:
         """The frozen tail's rows and their deltas into runs that cover the batches up to `last_batch`."""
         store = self._store
         events = [tail]
@@ -224,7 +227,7 @@ class Compaction:
             and not self._store.is_based(version.projection)
         ]
 
-    def _build(self, one: Projection) -> Iterator[None]:
+    def _build(self, one: Projection) -> Steps:
         """The run that a version needs to go on from: what it makes of everything that is in event runs."""
         store = self._store
         events, mentions = self._runs("store", "events"), self._runs("store", "mentions")
@@ -249,7 +252,7 @@ class Compaction:
         self._swap([target], [])
         yield
 
-    def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Iterator[None]:
+    def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Steps:
         """The runs of a level into one of the next."""
         target = _run(schema, stream, runs[0].level + 1, max(run.number for run in runs))
         projection = next((one for one in self._store.folded() if one.schema == schema), None)
@@ -266,7 +269,7 @@ class Compaction:
         self._swap([target], runs)
         yield
 
-    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Iterator[None]:
+    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Steps:
         """Run the steps into staging tables, each in a transaction of its own."""
         beside, begun = self._store.beside, set[Part]()
         try:
@@ -280,7 +283,7 @@ class Compaction:
         finally:
             beside.stop()
 
-    def _stage_beside(self, step: list[tuple[Part, str]], begun: Set[Part]) -> Iterator[None]:
+    def _stage_beside(self, step: list[tuple[Part, str]], begun: Set[Part]) -> Steps:
         """A step in the other thread: again when it was stopped for a change of versions that is none of its own."""
         beside, done = self._store.beside, False
         while not done:

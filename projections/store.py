@@ -35,7 +35,7 @@ STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 _NOMINAL_THREADS = 256
 
 _FORMAT = "v1.5.0"
-"""What a new file can be read by: DuckDB from this version on. Texts take less room than in the default, and less time."""
+"""What a new file can be read by: DuckDB from this version on. Texts take less room and time than in the default."""
 
 _TABLES = {
     "points": layout.ddl(layout.POINT_COLUMNS),

@@ -42,6 +42,7 @@ def save(
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{one: version(one) for one in _LIBRARIES}},
+        "peers": (_DRAW.parent / "requirements.txt").read_text("utf-8").splitlines()[1:],
         "shape": dict(shape),
         "results": [asdict(one) for one in results],
         "runs": dict(runs),
