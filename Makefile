@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 
-.PHONY: demo test test-kafka faults faults-selftest lint format bench lock clean
+.PHONY: demo test test-kafka faults faults-selftest lint format bench bench-quick lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/touchlog demo
@@ -36,8 +36,15 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Beside what one would use or write instead, on a real Apache Kafka; makes the peers' virtual environment at first. Some
+# twenty minutes, and figures that mean something only where nothing else runs; docs/benchmarks has the last ones.
 bench: $(VENV)/.installed
-	$(BIN)/python -m tests.benchmarks.throughput
+	$(BIN)/python -m tests.benchmarks.throughput --save
+
+# The same in a few minutes, and where the fold's time goes.
+bench-quick: $(VENV)/.installed
+	$(BIN)/python -m tests.benchmarks.stages
+	$(BIN)/python -m tests.benchmarks.throughput --events 400000 --rounds 1
 
 # Pin what is installed now; pyproject.toml has the bounds.
 lock: $(VENV)/.installed

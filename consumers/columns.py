@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -170,12 +171,12 @@ def _columns(channel: str, batch: pa.RecordBatch, places: Sequence[int], ids: Id
         event_ids=ids,
         times=times,
         primary_keys=points.primary_keys(),
-        primary_is_self=points.primary_is_self().astype(np.int64),
+        primary_is_self=points.primary_is_self.astype(np.int64),
         other_rows=points.other_rows,
         other_keys=points.others("key"),
         other_roles=points.others("role"),
-        other_assurance=points.assurance_codes()[points.other_places],
-        other_normalised=points.normalised()[points.other_places].astype(np.int64),
+        other_assurance=points.assurance_codes[points.other_places],
+        other_normalised=points.normalised[points.other_places].astype(np.int64),
         pairs=[] if channel == "identity" else points.pairs(),
         statements=_statements(types.names.take(pa.array(codes)), points) if channel == "identity" else [],
         threads=threads,
@@ -204,6 +205,7 @@ class _Points:
     def primary_keys(self) -> pa.Array:
         return self.keys.take(pa.array(self.starts))
 
+    @cached_property
     def primary_is_self(self) -> Mask:
         found: Mask = pc.equal(self.field["role"], "self").to_numpy(zero_copy_only=False)[self.starts]
         return found
@@ -212,12 +214,14 @@ class _Points:
         column = self.keys if name == "key" else self.field[name]
         return column.take(pa.array(self.other_places))
 
+    @cached_property
     def assurance_codes(self) -> Ints:
         _, names = layout.ASSURANCE
         weakest = len(names) - 1
         found: Ints = pc.fill_null(pc.index_in(self.field["assurance"], pa.array(names)), weakest).to_numpy()
         return found
 
+    @cached_property
     def normalised(self) -> Mask:
         if "normalised" not in self.field:
             return np.ones(len(self.flat), bool)
@@ -227,21 +231,21 @@ class _Points:
     def primary_bits(self) -> npt.NDArray[np.int32]:
         known: Mask = pc.not_equal(self.field["kind"], "anonymous").to_numpy(zero_copy_only=False)[self.starts]
         bits = (
-            layout.SELF * self.primary_is_self()
-            | layout.NORMALISED * self.normalised()[self.starts]
+            layout.SELF * self.primary_is_self
+            | layout.NORMALISED * self.normalised[self.starts]
             | layout.SHAREABLE * known
-            | self.assurance_codes()[self.starts] << layout.ASSURANCE[0]
+            | self.assurance_codes[self.starts] << layout.ASSURANCE[0]
         )
         return bits.astype(np.int32)
 
     def json(self) -> pa.Array:
         """All contact points of an event as JSON; null where there is only one plain `self` point."""
-        if not len(self.other_places) and self.primary_is_self().all():
+        if not len(self.other_places) and self.primary_is_self.all():
             return pa.nulls(len(self.starts), pa.string())
         offsets = pa.array(np.append(self.starts, len(self.flat)), pa.int32())
-        text = json_text.lists(pa.ListArray.from_arrays(offsets, self.flat))
-        plain = (self.lengths == 1) & self.primary_is_self()
-        return pc.if_else(pa.array(plain), pa.scalar(None, pa.string()), text)
+        told = (self.lengths > 1) | ~self.primary_is_self
+        text = json_text.lists(pa.ListArray.from_arrays(offsets, self.flat).filter(pa.array(told)))
+        return text.take(pa.array(np.cumsum(told) - 1, mask=~told))
 
     def pairs(self) -> list[Evidence]:
         """Every pair of an event's contact points that is evidence for one person; as sure as the less sure of both."""
@@ -250,14 +254,14 @@ class _Points:
         able = (
             pc.equal(self.field["role"], "self").to_numpy(zero_copy_only=False)
             & pc.is_in(self.field["assurance"], pa.array(sorted(JOINING))).to_numpy(zero_copy_only=False)
-            & self.normalised()
+            & self.normalised
         )
         owners = np.repeat(np.arange(len(self.starts)), self.lengths)
         able &= (self.lengths > 1)[owners]
         places = np.flatnonzero(able)
         named: dict[int, dict[str, int]] = {}
         keys = self.keys.take(pa.array(places)).to_pylist()
-        for row, key, code in zip(owners[places].tolist(), keys, self.assurance_codes()[places].tolist(), strict=True):
+        for row, key, code in zip(owners[places].tolist(), keys, self.assurance_codes[places].tolist(), strict=True):
             if joins(key):
                 surest = named.setdefault(row, {})
                 surest[key] = min(code, surest.get(key, code))

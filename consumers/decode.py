@@ -183,12 +183,14 @@ class Decoder:
         bad: list[BadRecord] = []
         self._awaited.clear()
         prefixes = [b"" if value is None else value[:_PREFIX] for value in batch.values]
-        keys = list(zip(batch.topics, prefixes, strict=True))
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        members = np.fromiter(map(numbers.__getitem__, keys), np.int64, len(keys))
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(zip(batch.topics, prefixes, strict=True)))}
+        keys = zip(batch.topics, prefixes, strict=True)
+        members = np.fromiter(map(numbers.__getitem__, keys), np.int64, len(prefixes))
         groups = []
         for (topic, prefix), number in numbers.items():
-            places = [place for place in np.flatnonzero(members == number).tolist() if place not in leave_out]
+            places = np.flatnonzero(members == number).tolist()
+            if leave_out:
+                places = [place for place in places if place not in leave_out]
             if not places:
                 continue
             if len(prefix) == _PREFIX and prefix[:1] == MAGIC:

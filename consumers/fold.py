@@ -7,56 +7,26 @@ of those transactions. It is read again at start and after every rollback.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from consumers.columns import ENDED
 from consumers.dead_letters import Attempt, attempt_row, attempts_of, dead_letter_rows
+from consumers.graph import NEVER, Graph, first_seen
 from consumers.ids import Ids, Mask
+from consumers.people import People
 from consumers.prepare import Prepared
-from consumers.seen import Micros, SeenIds, earliest
+from consumers.seen import SeenIds, earliest
 from consumers.temper import Temper
 from log.log import TopicPartition
-from projections import holdings, layout, publish
-from projections.components import Components, Link, Strength
-from projections.holdings import Holdings
-from projections.identity_rules import LIMITS, UNIQUE
-from projections.relations import DERIVED, scoped
+from projections.components import Components, Link
 from projections.store import Store
-from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id
 from schemas.errors import OffsetConflict
 
-Evidence = tuple[int, ...]
-"""When evidence of each assurance (layout.ASSURANCE) was first given for a pair."""
-_NEVER = np.iinfo(np.int64).max
-"""When a contact point that was only ever named in another role than `self` was first seen."""
-
-_POINTS_SEEN = f"""
-    SELECT contact_point_id, min(moment) FROM (
-        SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
-        FROM {{events}}
-        UNION ALL
-        SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
-        FROM {{mentions}}
-    ) GROUP BY contact_point_id
-"""
-_ALL_POINTS_SEEN = _POINTS_SEEN.format(events="store.events", mentions="store.mentions")
-_THESE_POINTS_SEEN = _POINTS_SEEN.format(
-    **{
-        relation: f"({scoped(DERIVED[relation], {rows: these, 'holdings': 'store.holdings'})})"
-        for relation, rows, these in (
-            (name, rows, f"SELECT * FROM store.{rows} WHERE list_contains($ids::UUID[], contact_point_id)")
-            for name, rows in (("events", "rows"), ("mentions", "mention_rows"))
-        )
-    }
-)
-_LINKS = "SELECT verb, one, other, event_id::VARCHAR, epoch_us(occurred_at), assurance FROM store.links"
 _THREADS_OF = """
     SELECT DISTINCT thread_id, coalesce(t.conversation_id, thread_id)
     FROM store.rows
@@ -76,10 +46,6 @@ _THREADS_SEEN = """
     ) GROUP BY thread_id
 """
 _PARKED = "SELECT error_class, count(*) FROM touchlog.dead_letters WHERE state = 'parked' GROUP BY error_class"
-_STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
-_NONE: Strength = (_NEVER, _NEVER)
-"""Of a pair that is not linked."""
-_NO_EVIDENCE: Evidence = (_NEVER,) * len(layout.ASSURANCE[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,36 +56,6 @@ class Folded:
     applied: int
     duplicates: int
     parked: int
-
-
-@dataclass(kw_only=True)
-class Graph:
-    """Components of named things, with when each was first seen."""
-
-    components: Components
-    seen: SeenIds
-    names: dict[int, str] = field(default_factory=dict)
-    """High half of the id -> name, of those that have links."""
-    ids: dict[str, UUID] = field(default_factory=dict)
-    """Name -> id, of the same."""
-
-    def first_seen(self, names: list[str]) -> list[int]:
-        self.ids.update((name, contact_point_id(name)) for name in names)
-        ids = Ids.of([self.ids[name] for name in names])
-        self.names.update(zip(ids.high.tolist(), names, strict=True))
-        found, times = self.seen.find(ids)
-        assert found.all()
-        return [int(time) for time in times]
-
-    def take_in(self, ids: Ids, times: Micros) -> tuple[Mask, dict[str, int]]:
-        """Note when ids (each once) were seen; which of them are new, and which linked names were seen earlier."""
-        known, before = self.seen.find(ids)
-        lower = known & (times < before)
-        self.seen.lower(ids.where(lower), times[lower])
-        self.seen.add(ids.where(~known), times[~known])
-        highs, moments = ids.high[lower].tolist(), times[lower].tolist()
-        earlier = {self.names[high]: moment for high, moment in zip(highs, moments, strict=True) if high in self.names}
-        return ~known, earlier
 
 
 class _RolledBack(Exception):
@@ -166,16 +102,8 @@ class Folder:
         self._parked = Counter(dict(con.execute(_PARKED).fetchall()))
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
-        people = Components(limits=LIMITS, unique=UNIQUE, strength=self._strength)
-        self._people = Graph(components=people, seen=self._first_seen(_ALL_POINTS_SEEN))
-        self._threads = Graph(components=Components(), seen=self._first_seen(_THREADS_SEEN))
-        self._evidence: dict[Link, Evidence] = {}
-        self._statements: dict[Link, tuple[int, int, str, str]] = {}
-        self._holdings = Holdings.of(con.execute(holdings.ENDINGS).fetchall())
-        for verb, one, other, event_id, moment, assurance in con.execute(_LINKS).fetchall():
-            self._note(self._pair(one, other, moment), verb, moment, event_id, assurance)
-        live = [pair for pair in {**self._evidence, **self._statements} if self._is_linked(pair)]
-        self._people.components.apply(linked=live, first_seen=self._people.first_seen)
+        self._people = People(self._store)
+        self._threads = Graph(components=Components(), seen=first_seen(con, _THREADS_SEEN))
         edges = con.execute(
             "SELECT thread, case_ref, epoch_us(min(occurred_at)) FROM store.edges GROUP BY thread, case_ref"
         ).fetchall()
@@ -194,10 +122,6 @@ class Folder:
             rows = [(*at, offset, ends.get(at)) for at, offset in begins.items()]
             self._store.insert_rows("offsets", rows, self.batch)
         self._positions = {**self.positions, **begins}
-
-    def _first_seen(self, sql: str) -> SeenIds:
-        rows = self._store.con.execute(sql).to_arrow_table()
-        return SeenIds(Ids.from_arrow(rows.column(0)), rows.column(1).cast(pa.int64()).to_numpy())
 
     def fold(self, prepared: Prepared, *, ends: Mapping[TopicPartition, int] | None = None) -> Folded:
         """Fold one batch and commit it. Either all of it is in the store, with its offsets, or nothing.
@@ -328,145 +252,10 @@ class Folder:
         mentions = prepared.mentions.filter(pa.array(fresh[prepared.mention_rows]))
         if mentions.num_rows:
             store.insert(store.tails("mentions")[-1].table.removeprefix("store."), mentions, batch)
-        self._insert_points(prepared, fresh, batch)
+        self._people.take_in(prepared, fresh, batch)
         self._insert_threads(prepared, fresh, batch)
         ids = prepared.ids.where(fresh)
         self._seen.add(ids, np.zeros(len(ids), np.int64))
-
-    def _insert_points(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
-        """New contact points, new evidence and statements, and the customers that change by them."""
-        ended = self._end(prepared, fresh, batch)
-        before = {pair: self._strength_or_none(pair) for pair in self._pairs_of(ended)}
-        ids, keys = self._holders(prepared)
-        mask = fresh[prepared.point_rows]
-        moments = np.where(prepared.point_is_self, prepared.times[prepared.point_rows], _NEVER)
-        point_ids, times, rows = earliest(ids.where(mask), moments[mask])
-        new, earlier = self._people.take_in(point_ids, times)
-        if new.any():
-            keys = keys.filter(pa.array(mask)).take(pa.array(rows[new]))
-            self._store.insert("points", _points(point_ids.where(new), keys), batch)
-
-        said: list[tuple[int, str, str, str, int | None]] = [
-            *((row, "evidence", one, other, assurance) for row, assurance, one, other in prepared.pairs),
-            *((*statement, None) for statement in prepared.statements if statement[1] != ENDED),
-        ]
-        links = []
-        for row, verb, one, other, assurance in said:
-            moment = int(prepared.times[row])
-            pair = self._pair(one, other, moment)
-            if not fresh[row] or (assurance is not None and self._is_outdone(pair, moment, assurance)):
-                continue
-            before.setdefault(pair, self._strength_or_none(pair))
-            event_id = prepared.ids.slice(row, row + 1).to_uuids()[0]
-            self._note(pair, verb, moment, str(event_id), assurance)
-            links.append((verb, one, other, event_id, from_micros(moment), assurance))
-        self._store.insert_rows("links", links, batch)
-        if ended:
-            earlier |= self._see_again(ended, batch)
-            self._weigh_again(ended, before, batch)
-        now = {pair: self._strength_or_none(pair) for pair in before}
-        changed = self._people.components.apply(
-            linked=[pair for pair, was in before.items() if was == _NONE != now[pair]],
-            unlinked=[pair for pair, was in before.items() if was != _NONE == now[pair]],
-            stronger=[pair for pair, was in before.items() if now[pair] < was != _NONE],
-            weaker=[pair for pair, was in before.items() if was < now[pair] != _NONE],
-            earlier=earlier,
-            first_seen=self._people.first_seen,
-        )
-        ids_of = self._people.ids
-        members = [(ids_of[name], ids_of[place.first], place.shared) for name, place in changed.items()]
-        self._store.insert_rows("member_changes", members, batch)
-
-    def _end(self, prepared: Prepared, fresh: Mask, batch: int) -> set[str]:
-        """Take in contact points that ended; those of which that time was not known."""
-        ended = [(row, key) for row, verb, key, _ in prepared.statements if verb == ENDED and fresh[row]]
-        if not ended:
-            return set()
-        first = not self._holdings
-        known = {key for row, key in ended if self._holdings.end(key, int(prepared.times[row]))}
-        ids = prepared.ids.take(np.array([row for row, _ in ended])).to_uuids()
-        rows = [(key, uuid, from_micros(int(prepared.times[row]))) for (row, key), uuid in zip(ended, ids, strict=True)]
-        self._store.insert_rows("endings", rows, batch)
-        if first:
-            publish.refresh(self._store)
-        return known
-
-    def _holders(self, prepared: Prepared) -> tuple[Ids, pa.Array]:
-        """Ids and keys of the contact points named, as they are known at the time of the event."""
-        ids, keys = prepared.point_ids, prepared.point_keys
-        if not self._holdings:
-            return ids, keys
-        places = np.flatnonzero(pc.is_in(keys, pa.array(list(self._holdings.endings))).to_numpy(zero_copy_only=False))
-        held = [
-            self._holdings.holder(key, int(prepared.times[prepared.point_rows[place]]))
-            for place, key in zip(places.tolist(), keys.take(pa.array(places)).to_pylist(), strict=True)
-        ]
-        mask = np.zeros(len(keys), bool)
-        mask[places] = True
-        return (
-            ids.filled(mask, Ids.of([contact_point_id(key) for key in held])),
-            pc.replace_with_mask(keys, pa.array(mask), pa.array(held, keys.type)),
-        )
-
-    def _see_again(self, ended: set[str], batch: int) -> dict[str, int]:
-        """Note anew when the holders of contact points were first seen; those of them that are linked."""
-        names = {contact_point_id(name): name for key in ended for name in self._holdings.holders(key)}
-        ended_ids = [contact_point_id(key) for key in ended]
-        found = dict(self._store.con.execute(_THESE_POINTS_SEEN, {"ids": ended_ids}).fetchall())
-        # One that nothing is left of was never seen.
-        seen = dict.fromkeys(names, _NEVER) | found
-        ids = Ids.of(list(seen))
-        times = np.array(list(seen.values()), np.int64)
-        known, _ = self._people.seen.find(ids)
-        self._people.seen.lower(ids.where(known), times[known])
-        new = ~known & np.array([uuid in found for uuid in seen])
-        self._people.seen.add(ids.where(new), times[new])
-        if new.any():
-            keys = pa.array([names[uuid] for uuid in ids.where(new).to_uuids()])
-            self._store.insert("points", _points(ids.where(new), keys), batch)
-        linked = self._people.ids
-        return {name: seen[uuid] for uuid, name in names.items() if name in linked and name in self._people.components}
-
-    def _weigh_again(self, ended: set[str], before: dict[Link, Strength], batch: int) -> None:
-        """Note anew what is said about contact points that ended: each holder has evidence and statements of their own.
-
-        Of evidence only what counted was kept; what counts now may be other, and is looked for in the events.
-        """
-        for pair in self._pairs_of(ended):
-            self._evidence.pop(pair, None)
-            self._statements.pop(pair, None)
-        kept = self._store.con.execute(
-            f"{_LINKS} WHERE list_contains($keys, one) OR list_contains($keys, other)", {"keys": sorted(ended)}
-        )
-        for verb, one, other, event_id, moment, assurance in kept.fetchall():
-            self._note(self._pair(one, other, moment), verb, moment, event_id, assurance)
-        links = []
-        for moment, event_id, assurance, one, other in sorted(holdings.evidence(self._store.con, ended)):
-            pair = self._pair(one, other, moment)
-            if (
-                not self._is_outdone(pair, moment, assurance)
-                and moment < self._evidence.get(pair, _NO_EVIDENCE)[assurance]
-            ):
-                before.setdefault(pair, _NONE)
-                self._note(pair, "evidence", moment, event_id, assurance)
-                links.append(("evidence", one, other, UUID(event_id), from_micros(moment), assurance))
-        self._store.insert_rows("links", links, batch)
-        for pair in self._pairs_of(ended):
-            before.setdefault(pair, _NONE)
-
-    def _pairs_of(self, ended: set[str]) -> list[Link]:
-        """Pairs of which something is said, with a holder of one of these contact points."""
-        if not ended:
-            return []
-        names = {name for key in ended for name in self._holdings.holders(key)}
-        return [pair for pair in {**self._evidence, **self._statements} if not names.isdisjoint(pair)]
-
-    def _pair(self, one: str, other: str, moment: int) -> Link:
-        """Two contact points as they are known at a time, the smaller first."""
-        if not self._holdings:
-            return one, other
-        one, other = self._holdings.holder(one, moment), self._holdings.holder(other, moment)
-        return (one, other) if one < other else (other, one)
 
     def _insert_threads(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
         """New connections between threads and case references, and the conversations that change by them."""
@@ -476,11 +265,11 @@ class Folder:
         edges: dict[Link, int] = {}
         for row, one, other in prepared.edges:
             moment = int(prepared.times[row])
-            if fresh[row] and moment < min(self._edges.get((one, other), _NEVER), edges.get((one, other), _NEVER)):
+            if fresh[row] and moment < min(self._edges.get((one, other), NEVER), edges.get((one, other), NEVER)):
                 edges[one, other] = moment
         linked = sorted(edge for edge in edges if edge not in self._edges)
         self._edges.update(edges)
-        rows = [(one, other, from_micros(moment)) for (one, other), moment in sorted(edges.items())]
+        rows = [(one, other, moment) for (one, other), moment in sorted(edges.items())]
         self._store.insert_rows("edges", rows, batch)
         changed = self._threads.components.apply(linked=linked, earlier=earlier, first_seen=self._threads.first_seen)
         ids_of = self._threads.ids
@@ -491,44 +280,3 @@ class Folder:
             # Who takes part in a conversation is of its state: it is folded anew.
             theirs = {"ids": [contact_point_id(key) for key in ended]}
             self._store.insert_rows("thread_changes", self._store.con.execute(_THREADS_OF, theirs).fetchall(), batch)
-
-    def _is_outdone(self, pair: Link, moment: int, assurance: int) -> bool:
-        """Whether other evidence counts before this, whatever is left out of what happened or was known later
-        (projections.as_of): it is earlier and as sure, or surer and not later."""
-        times = self._evidence.get(pair, _NO_EVIDENCE)
-        return times[assurance] < moment or min(times[:assurance], default=_NEVER) <= moment
-
-    def _note(self, pair: Link, verb: str, moment: int, event_id: str, assurance: int | None) -> None:
-        """Take in one piece of evidence, or a statement if it is the newest about its pair."""
-        if assurance is not None:
-            times = self._evidence.get(pair, _NO_EVIDENCE)
-            if moment < times[assurance]:
-                self._evidence[pair] = (*times[:assurance], moment, *times[assurance + 1 :])
-            return
-        said = (moment, _STRICTNESS[verb], event_id, verb)
-        known = self._statements.get(pair)
-        if known is None or said > known:
-            self._statements[pair] = said
-
-    def _is_linked(self, pair: Link) -> bool:
-        said = self._statements.get(pair)
-        verb = said[-1] if said else None
-        return verb != "forbidden" and (pair in self._evidence or verb == "asserted")
-
-    def _strength(self, pair: Link) -> Strength:
-        """Of a linked pair: a person's word before evidence, then the surest, then the earliest."""
-        said = self._statements.get(pair)
-        if said and said[-1] == "asserted":
-            return 0, said[0]
-        times = self._evidence[pair]
-        assurance = next(place for place, moment in enumerate(times) if moment != _NEVER)
-        return 1 + assurance, times[assurance]
-
-    def _strength_or_none(self, pair: Link) -> Strength:
-        return self._strength(pair) if self._is_linked(pair) else _NONE
-
-
-def _points(ids: Ids, keys: pa.Array) -> pa.Table:
-    split = pc.split_pattern(keys, ":", max_splits=1)
-    kinds, values = pc.list_element(split, 0), pc.list_element(split, 1)
-    return pa.table({"contact_point_id": ids.to_arrow(), "kind": kinds, "value": values})

@@ -1,5 +1,6 @@
 """128-bit ids as two columns of unsigned 64-bit integers: how the hot path compares, sorts and looks them up."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -64,6 +65,10 @@ class Ids:
         raw = np.frombuffer(storage.buffers()[1], np.uint8)[storage.offset * 16 : (storage.offset + len(storage)) * 16]
         return Ids.from_bytes(raw.reshape(-1, 16))
 
+    def at(self, place: int) -> bytes:
+        """One id, as big-endian bytes."""
+        return (int(self.high[place]) << 64 | int(self.low[place])).to_bytes(16, "big")
+
     def bytes(self) -> npt.NDArray[np.uint8]:
         """Big-endian bytes of shape (n, 16)."""
         return np.stack([self.high, self.low], axis=1).astype(">u8").view(np.uint8).reshape(-1, 16)
@@ -121,6 +126,14 @@ def parse_ids(texts: pa.Array) -> tuple[Ids, Mask]:
     digits = _DIGITS[raw[:, _DIGIT_PLACES]]
     good &= (digits != _NO_DIGIT).all(axis=1) & (raw[:, _DASHES] == ord("-")).all(axis=1)
     return Ids.from_bytes((digits[:, 0::2] << 4 | digits[:, 1::2] & 15).astype(np.uint8)), good
+
+
+def id_of_name(name: str) -> bytes:
+    """`schemas.contact_points.contact_point_id` as big-endian bytes, without an object around them."""
+    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
 
 
 class IdMaker:

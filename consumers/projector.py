@@ -60,7 +60,7 @@ class Projector:
         store: Store,
         registry: Registry,
         *,
-        batch_size: int = 10_000,
+        batch_size: int = 30_000,
         compact_after: int = 300_000,
         partitions: int = DEFAULT_PARTITIONS,
         new_partitions_every: float = _NEW_PARTITIONS_EVERY_S,
@@ -90,7 +90,7 @@ class Projector:
             self._folder = Folder(store, temper=temper)
         self._dead_topics = DeadTopics(log, store, partitions=partitions) if dead_letter_topic else None
         self._errands = errands or Errands()
-        self._compaction = Compaction(store, after=compact_after, build_share=build_share)
+        self._compaction = Compaction(store, after=compact_after, build_share=build_share, beside=True)
         self._progress = Progress()
         self._ends: Mapping[TopicPartition, int] = {}
 
@@ -120,10 +120,11 @@ class Projector:
                     self._dead_topics.close()
             if goal is not None:
                 self._compaction.take_all_the_time()
-            while goal is not None and not stop() and self._compaction.step():
+            while goal is not None and not stop() and self._compaction.step(patience=_TAKE_S):
                 # A store that is only ever opened to catch up would never be compacted otherwise, and nothing built.
                 rebuild.settle(self._store, self._folder.positions)
                 self._say(started, goal, "compacting")
+            self._store.beside.stop()
             self._finish()
         return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
 
@@ -164,7 +165,7 @@ class Projector:
         while not stop():
             if self._reached(goal):
                 return True
-            prepared = ahead.take(0 if self._compaction.running else _TAKE_S)
+            prepared = ahead.take(0 if self._compaction.ready else _TAKE_S)
             if prepared is not None:
                 began = time.monotonic()
                 folded = self._fold(prepared, ahead.ends)

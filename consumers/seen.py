@@ -80,12 +80,23 @@ def earliest(ids: Ids, times: Micros) -> tuple[Ids, Micros, npt.NDArray[np.int64
     """Each id once, in ascending order, with its earliest time and a row that names it."""
     if not len(ids):
         return ids, times, np.zeros(0, np.int64)
-    order = np.lexsort((times, ids.low, ids.high))
+    order = np.argsort(ids.high)
     high, low = ids.high[order], ids.low[order]
-    first = np.ones(len(order), bool)
-    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    rows = order[first]
-    return ids.take(rows), times[rows], rows
+    same = high[1:] == high[:-1]
+    if bool(np.any(same & (low[1:] != low[:-1]))):
+        order = np.lexsort((ids.low, ids.high))
+        high, low = ids.high[order], ids.low[order]
+        same = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    if not same.any():
+        return Ids(high, low), times[order], order
+    starts = np.flatnonzero(np.concatenate([[True], ~same]))
+    group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    moments = times[order]
+    first = np.minimum.reduceat(moments, starts)
+    rows = np.zeros(len(starts), np.int64)
+    places = np.flatnonzero(moments == first[group])
+    rows[group[places]] = order[places]
+    return Ids(high[starts], low[starts]), first, rows
 
 
 def _merged(one: Run, other: Run) -> Run:

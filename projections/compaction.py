@@ -6,13 +6,16 @@
               contact points at a time; readers do not see these yet
     swap      the staging tables become runs and the frozen tail goes, in one transaction
 
-Every step is one transaction of a few tens of milliseconds. A crash in between leaves staging tables, which are
-dropped at the next start, and a frozen tail, which is begun again. When a level has eight runs they become one of the
-next level in the same way.
+Every step is one transaction. Staging may be done beside the fold (projections.beside), where a step may take a second
+and DuckDB compresses each row once; where there is no thread for it, slices are of a few tens of milliseconds. A crash
+in between leaves staging tables, which are dropped at the next start, and a frozen tail, which is begun again. When a
+level has eight runs they become one of the next level in the same way.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Set
+
+import duckdb
 
 from projections import layout, publish, versions
 from projections.projection import Projection
@@ -20,43 +23,55 @@ from projections.store import STREAMS, Part, Store
 from projections.versions import PAUSED
 
 _ROWS_A_SLICE = 40_000
+_ROWS_A_SLICE_BESIDE = 500_000
 _RUNS_A_LEVEL = 8
 _IDS = 1 << 128
 
+Steps = Generator[None, None, None]
+"""What is left to do, a step at each `next`."""
+
 
 class Compaction:
-    """Compacts a store, one step at a time, in the thread that folds."""
+    """Compacts a store, one step at a time, asked for by the thread that folds."""
 
     def __init__(
         self,
         store: Store,
         *,
         after: int,
-        rows_a_slice: int = _ROWS_A_SLICE,
+        rows_a_slice: int | None = None,
         runs_a_level: int = _RUNS_A_LEVEL,
         build_share: float = 1.0,
+        beside: bool = False,
     ) -> None:
-        """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves;
-        `runs_a_level`: how many runs become one of the next level; `build_share`: the part of the time that building
-        a version takes at most, the rest is left to batches."""
+        """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves
+        (more where it is done beside, unless given); `runs_a_level`: how many runs become one of the next level;
+        `build_share`: the part of the time that building a version takes at most, the rest is left to batches;
+        `beside`: staging tables are filled in another thread, and a step that finds it at work does nothing."""
         self._store = store
         self._after = after
-        self._rows_a_slice = rows_a_slice
+        self._rows_a_slice = rows_a_slice or (_ROWS_A_SLICE_BESIDE if beside else _ROWS_A_SLICE)
+        self._beside = beside
         self._runs_a_level = runs_a_level
         self._build_share = build_share
-        self._steps: Iterator[None] | None = None
+        self._steps: Steps | None = None
         self._building: Projection | None = None
         self._versions = store.versions()
         self._folded = {one.schema for one in store.folded()}
-        self._rest_until = 0.0
+        self._rest_until = self._spent_beside = 0.0
         # The active tail alone: a frozen one, left by a crash, is compacted anyway.
         self._tail_rows = self._rows(store.tails()[-1:])
         self._looked = False
 
     @property
     def running(self) -> bool:
-        """Whether there is something to be done now."""
+        """Whether something is being done now, here or beside."""
         return self._steps is not None and time.monotonic() >= self._rest_until
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a step to be done here now."""
+        return self.running and not self._store.beside.busy
 
     def _look_again(self) -> None:
         """Versions came, went or changed their state."""
@@ -68,6 +83,8 @@ class Compaction:
         paused = self._building is not None and self._building not in self._to_build()
         if paused or not self._folded <= folded:
             # What goes on was begun for a version that is paused or gone. Staging tables are made anew.
+            if self._steps is not None:
+                self._steps.close()
             self._steps, self._building, self._rest_until = None, None, 0.0
         self._folded = folded
 
@@ -85,8 +102,8 @@ class Compaction:
         """Events were appended to the tail."""
         self._tail_rows += events
 
-    def step(self) -> bool:
-        """Do one step, if there is anything to do; whether there was."""
+    def step(self, *, patience: float = 0.0) -> bool:
+        """Do one step, if there is anything to do; whether there was. Work beside is waited for so long."""
         self._look_again()
         if self._steps is None:
             self._steps = self._begin()
@@ -94,13 +111,17 @@ class Compaction:
             return False
         assert self._steps is not None
         started = time.monotonic()
+        if self._store.beside.busy:
+            self._store.beside.wait(patience)
+            return True
         try:
             next(self._steps)
         except StopIteration:
             self._steps, self._building = None, None
         if self._building is not None:
             now = time.monotonic()
-            self._rest_until = now + (now - started) * (1 / self._build_share - 1)
+            spent, self._spent_beside = now - started + self._spent_beside, 0.0
+            self._rest_until = now + spent * (1 / self._build_share - 1)
         return True
 
     def take_all_the_time(self) -> None:
@@ -109,10 +130,10 @@ class Compaction:
 
     def finish(self) -> None:
         """Do all steps that there are."""
-        while self.step() or self._steps is not None:
+        while self.step(patience=1.0) or self._steps is not None:
             pass
 
-    def _begin(self) -> Iterator[None] | None:
+    def _begin(self) -> Steps | None:
         """What is to be done next, if anything."""
         if self._looked and self._tail_rows < self._after:
             return None
@@ -157,7 +178,7 @@ class Compaction:
     def _slices(self, parts: list[Part]) -> list[str]:
         return _slices(max(1, -(-self._rows(parts) // self._rows_a_slice)))
 
-    def _freeze_and_compact(self, tail: Part, batch: int) -> Iterator[None]:
+    def _freeze_and_compact(self, tail: Part, batch: int) -> Steps:
         store = self._store
         with store.transaction():
             for stream, columns in STREAMS.items():
@@ -167,7 +188,7 @@ class Compaction:
         yield
         yield from self._compact_tail(tail, batch)
 
-    def _compact_tail(self, tail: Part, last_batch: int) -> Iterator[None]:
+    def _compact_tail(self, tail: Part, last_batch: int) -> Steps:
         """The frozen tail's rows and their deltas into runs that cover the batches up to `last_batch`."""
         store = self._store
         events = [tail]
@@ -206,7 +227,7 @@ class Compaction:
             and not self._store.is_based(version.projection)
         ]
 
-    def _build(self, one: Projection) -> Iterator[None]:
+    def _build(self, one: Projection) -> Steps:
         """The run that a version needs to go on from: what it makes of everything that is in event runs."""
         store = self._store
         events, mentions = self._runs("store", "events"), self._runs("store", "mentions")
@@ -231,7 +252,7 @@ class Compaction:
         self._swap([target], [])
         yield
 
-    def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Iterator[None]:
+    def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Steps:
         """The runs of a level into one of the next."""
         target = _run(schema, stream, runs[0].level + 1, max(run.number for run in runs))
         projection = next((one for one in self._store.folded() if one.schema == schema), None)
@@ -248,19 +269,43 @@ class Compaction:
         self._swap([target], runs)
         yield
 
-    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Iterator[None]:
+    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Steps:
         """Run the steps into staging tables, each in a transaction of its own."""
-        con = self._store.con
-        begun: set[Part] = set()
-        for step in steps:
-            with self._store.transaction():
-                for part, sql in step:
-                    if part not in begun:
-                        # What an attempt that failed has left there goes.
-                        con.execute(f"CREATE OR REPLACE TABLE {_staging(part)} AS FROM ({sql}) LIMIT 0")
-                        begun.add(part)
-                    con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
-            yield
+        beside, begun = self._store.beside, set[Part]()
+        try:
+            for step in steps:
+                if self._beside:
+                    yield from self._stage_beside(step, begun)
+                else:
+                    self._fill(step, begun)
+                begun.update(part for part, _ in step)
+                yield
+        finally:
+            beside.stop()
+
+    def _stage_beside(self, step: list[tuple[Part, str]], begun: Set[Part]) -> Steps:
+        """A step in the other thread: again when it was stopped for a change of versions that is none of its own."""
+        beside, done = self._store.beside, False
+        while not done:
+            began = time.monotonic()
+            beside.begin(lambda con: self._fill(step, begun, con))
+            while beside.busy:
+                yield
+            done = beside.took()
+            self._spent_beside += time.monotonic() - began
+
+    def _fill(
+        self, step: list[tuple[Part, str]], begun: Set[Part], beside: duckdb.DuckDBPyConnection | None = None
+    ) -> None:
+        con = beside or self._store.con
+        with self._store.transaction(beside):
+            for part, sql in step:
+                if beside and self._store.beside.stopping:
+                    raise duckdb.InterruptException("stopped")
+                if part not in begun:
+                    # What an attempt that failed has left there goes.
+                    con.execute(f"CREATE OR REPLACE TABLE {_staging(part)} AS FROM ({sql}) LIMIT 0")
+                con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
 
     def _swap(self, made: list[Part], gone: list[Part]) -> None:
         store = self._store

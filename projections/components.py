@@ -15,6 +15,7 @@ unique kinds that is no longer so, and all that is connected is computed.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Link = tuple[str, str]
 Limits = Mapping[str, Mapping[str, int]]
@@ -24,14 +25,14 @@ Strength = tuple[int, int]
 """What a link rests on (projections.identity_rules.STRENGTHS, by place), and since when; the smaller the stronger."""
 
 _NOBODY: frozenset[str] = frozenset()
+_FEW = 8
 
 
 def _all_alike(_: Link) -> Strength:
     return 0, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a node belongs: the first node of its component, and whether it is shared."""
 
     first: str
@@ -92,7 +93,8 @@ class Components:
             touched.add(name)
         shared = {name: self._is_shared(name) for name in touched}
         for name, now in shared.items():
-            if now != self.place(name).shared:
+            known = self.places.get(name)
+            if now != (known is not None and known.shared):
                 touched = touched | self.links.get(name, _NOBODY)
                 loosened.add(name)
         # A link that counts cannot count for more, nor one that was left out for less.
@@ -110,7 +112,7 @@ class Components:
             return self.place(name).shared if known is None else known
 
         if len(self.unique) > 1:
-            near = self._connected(touched, is_shared, None)
+            near = self._connected(touched, is_shared)
         else:
             near, open_ended = (
                 {member for name in names for member in self._component(name)} for names in (touched, loosened)
@@ -119,36 +121,52 @@ class Components:
                 for neighbour in () if is_shared(name) else self.links.get(name, _NOBODY) - near:
                     if not is_shared(neighbour):
                         near |= self._component(neighbour)
+        places, seen = self.places, self.seen
         changed: dict[str, Place] = {}
-        left = set(near)
         for name in near:
-            self.members.pop(self.place(name).first, None)
+            known = places.get(name)
+            self.members.pop(name if known is None else known.first, None)
+        apart = {name for name in near if is_shared(name)}
+        left = set(near)
         while left:
-            connected = self._connected({left.pop()}, is_shared, near)
+            connected = self._connected_within(left.pop(), near, apart)
             left -= connected
             for component in self._parted(connected):
-                first = min(component, key=lambda name: (self.seen[name], name))
                 if len(component) > 1:
+                    first = min(component, key=lambda name: (seen[name], name))
                     self.members[first] = component
+                else:
+                    (first,) = component
                 for name in component:
-                    place = Place(first, is_shared(name))
-                    if place != self.place(name):
-                        changed[name] = place
-        self.places.update(changed)
+                    place, known = (first, name in apart), places.get(name)
+                    if place != ((name, False) if known is None else known):
+                        changed[name] = Place(*place)
+        places.update(changed)
         return changed
 
     def _component(self, name: str) -> set[str]:
-        return self.members.get(self.place(name).first) or {name}
+        known = self.places.get(name)
+        return self.members.get(name if known is None else known.first) or {name}
 
-    def _connected(self, start: set[str], is_shared: Callable[[str], bool], near: set[str] | None) -> set[str]:
-        """What is connected with some nodes (within others, if given), whatever is left out."""
+    def _connected_within(self, start: str, near: set[str], apart: set[str]) -> set[str]:
+        """What is connected with a node, whatever is left out, within some nodes of which those `apart` are shared."""
+        connected, stack = {start}, [] if start in apart else [start]
+        while stack:
+            neighbours = self.links.get(stack.pop(), _NOBODY)
+            for neighbour in neighbours & near if len(neighbours) > _FEW else neighbours:
+                if neighbour not in connected and neighbour in near and neighbour not in apart:
+                    connected.add(neighbour)
+                    stack.append(neighbour)
+        return connected
+
+    def _connected(self, start: set[str], is_shared: Callable[[str], bool]) -> set[str]:
+        """What is connected with some nodes, whatever is left out."""
         connected, stack = set(start), list(start)
         while stack:
             name = stack.pop()
             if is_shared(name):
                 continue
-            neighbours = self.links.get(name, _NOBODY)
-            for neighbour in (neighbours if near is None else neighbours & near) - connected:
+            for neighbour in self.links.get(name, _NOBODY) - connected:
                 if not is_shared(neighbour):
                     connected.add(neighbour)
                     stack.append(neighbour)
@@ -156,7 +174,9 @@ class Components:
 
     def _parted(self, connected: set[str]) -> list[set[str]]:
         """The components of what unshared nodes are connected with."""
-        kinds = [kind for name in connected if (kind := _kind(name)) in self.unique] if self.unique else []
+        if len(connected) == 1 or not self.unique:
+            return [connected]
+        kinds = [kind for name in connected if (kind := _kind(name)) in self.unique]
         if len(kinds) == len(set(kinds)):
             return [connected]
         links = {
@@ -180,11 +200,12 @@ class Components:
         return list(groups.values())
 
     def _is_shared(self, name: str) -> bool:
-        limits = self.limits.get(_kind(name))
-        if limits is None:
+        neighbours = self.links.get(name)
+        limits = self.limits.get(_kind(name)) if neighbours else None
+        if limits is None or not neighbours:
             return False
         counts: dict[str, int] = {}
-        for neighbour in self.links.get(name, _NOBODY):
+        for neighbour in neighbours:
             kind = _kind(neighbour)
             count = counts[kind] = counts.get(kind, 0) + 1
             if count > limits.get(kind, count):

@@ -19,13 +19,13 @@ from projections.identity_rules import JOINING, joins, may_be_linked
 from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id, held_since
 
-Evidence = tuple[int, str, int, str, str]
-"""(occurred_at in microseconds, event_id, assurance by its place in layout.ASSURANCE, key, key)"""
+Evidence = tuple[int, bytes, int, str, str]
+"""(occurred_at in microseconds, event_id as 16 bytes, assurance by its place in layout.ASSURANCE, key, key)"""
 
 ENDINGS = "SELECT contact_point, epoch_us(occurred_at) FROM store.endings"
 
 _OF_SEVERAL = """
-    SELECT epoch_us(occurred_at), event_id::VARCHAR, rest -> '$.contact_points'
+    SELECT epoch_us(occurred_at), event_id, rest -> '$.contact_points'
     FROM store.rows
     WHERE channel <> 'identity' AND (rest -> '$.contact_points') IS NOT NULL
         AND (list_contains($ids::UUID[], contact_point_id) OR event_id IN (
@@ -80,7 +80,7 @@ def evidence(con: duckdb.DuckDBPyConnection, keys: Collection[str]) -> Iterator[
         surest = _surest(json.loads(named))
         for one, other in combinations(sorted(surest), 2):
             if (one in keys or other in keys) and may_be_linked(one, other):
-                yield moment, event_id, max(surest[one], surest[other]), one, other
+                yield moment, event_id.bytes, max(surest[one], surest[other]), one, other
 
 
 def _surest(points: list[dict[str, Any]]) -> dict[str, int]:

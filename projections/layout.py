@@ -7,6 +7,7 @@ store's own affair and may change with a measurement; a change gets a new LAYOUT
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -162,12 +163,13 @@ dead-letter topics, too."""
 
 
 def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """A few rows of a small table as Arrow, the columns in order; UUIDs as `uuid.UUID`."""
+    """A few rows of a small table as Arrow, the columns in order; UUIDs as `uuid.UUID` or 16 bytes, times as datetimes
+    or microseconds."""
     columns = SMALL_TABLES[table]
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     arrays = [
         pa.ExtensionArray.from_storage(
-            kind, pa.array([None if uuid is None else uuid.bytes for uuid in column], pa.binary(16))
+            kind, pa.array([one.bytes if isinstance(one, UUID) else one for one in column], pa.binary(16))
         )
         if kind == pa.uuid()
         else pa.array(column, kind)

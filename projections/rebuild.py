@@ -140,6 +140,8 @@ def _next_state(store: Store, version: Version, positions: Mapping[TopicPartitio
 @contextmanager
 def _changing(store: Store) -> Iterator[None]:
     """One transaction, after which versions and parts are looked up again."""
+    # What is being compacted may be for a version that goes.
+    store.beside.stop()
     try:
         with store.transaction():
             yield

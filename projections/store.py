@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from log.log import TopicPartition
 from projections import layout, migrations, remembered, versions
+from projections.beside import Beside
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
 from projections.store_errors import check_file, explained, not_writable, translated
@@ -32,6 +33,9 @@ STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 """Tables that come in tails and runs, both sorted by contact_point_id."""
 
 _NOMINAL_THREADS = 256
+
+_FORMAT = "v1.5.0"
+"""What a new file can be read by: DuckDB from this version on. Texts take less room and time than in the default."""
 
 _TABLES = {
     "points": layout.ddl(layout.POINT_COLUMNS),
@@ -69,6 +73,8 @@ class Store:
         self.path = path
         self._parts: list[Part] | None = None
         self._versions: list[Version] | None = None
+        self.beside = Beside(self.cursor)
+        """What works on staging tables while this thread folds; to be stopped before versions come, go or change."""
 
     @classmethod
     def open(
@@ -94,12 +100,12 @@ class Store:
                 path.unlink()
         except OSError as error:
             raise not_writable(path, error.strerror or type(error).__name__) from None
-        config: dict[str, Any] = {"preserve_insertion_order": False}
+        config: dict[str, Any] = {"preserve_insertion_order": False, "storage_compatibility_version": _FORMAT}
         if memory_limit:
             config["memory_limit"] = memory_limit
         con = _connect(path, threads, config)
-        # A checkpoint writes what the log holds into the file: seldom, and not in the middle of a small batch.
-        con.execute("SET checkpoint_threshold = '64MB'")
+        # A checkpoint compresses the tail, which compaction is going to do again: seldom. 256 MB are read in some 4 s.
+        con.execute("SET checkpoint_threshold = '256MB'")
         # Ids leave as 16 bytes, not as text, where the fold reads its caches.
         con.execute("SET arrow_lossless_conversion = true")
         store = cls(con, path)
@@ -302,33 +308,28 @@ class Store:
         self.insert_rows("offsets", [(*at, offset, ends.get(at)) for at, offset in moved.items()], batch)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Raises StoreFull when there is no space, StoreError when the file cannot be read or written;
-        other errors of DuckDB as they are."""
+    def transaction(self, con: duckdb.DuckDBPyConnection | None = None) -> Iterator[None]:
+        """All or nothing, on this connection or another one to the store. Raises StoreFull when there is no space,
+        StoreError when the file cannot be read or written; other errors of DuckDB as they are."""
         try:
-            self.con.begin()
+            (con or self.con).begin()
             yield
-            self.con.commit()
+            (con or self.con).commit()
         except BaseException as error:
-            self._roll_back()
+            if con is None:
+                self.forget_parts()
+            _roll_back(con or self.con)
             told = explained(error, self.path) if isinstance(error, duckdb.Error) else None
             if told is None:
                 raise
             raise told from None
-
-    def _roll_back(self) -> None:
-        self.forget_parts()
-        try:
-            self.con.rollback()
-        except duckdb.Error:
-            # Nothing to roll back: a failed commit has done so.
-            return
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same store, for a reader in another thread."""
         return self.con.cursor()
 
     def close(self) -> None:
+        self.beside.close()
         self.con.close()
 
     def __enter__(self) -> Self:
@@ -355,6 +356,14 @@ def open_readonly(path: Path | str) -> duckdb.DuckDBPyConnection:
         con.close()
         raise
     return con
+
+
+def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
+    try:
+        con.rollback()
+    except duckdb.Error:
+        # Nothing to roll back: a failed commit has done so.
+        return
 
 
 def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:

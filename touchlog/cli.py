@@ -32,7 +32,7 @@ Examples:
   touchlog sql "SELECT channel, count(*) FROM touchlog.timeline GROUP BY channel"
 
 Every setting is an option (--batch-size), a variable of the environment (TOUCHLOG_BATCH_SIZE) or a line of
-touchlog.toml (batch_size = 10000); the first of these that is given counts."""
+touchlog.toml (batch_size = 30000); the first of these that is given counts."""
 
 
 class Sections(click.Group):

@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     our_domains: Names = Field(frozenset(), description="e-mail domains on our side, separated by commas")
     our_numbers: Names = Field(frozenset(), description="phone numbers on our side, separated by commas")
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=10_000, description="partitions of topics created here")
-    batch_size: int = Field(10_000, ge=1, le=1_000_000, description="records folded in one transaction, at most")
+    batch_size: int = Field(
+        30_000, ge=1, le=1_000_000, description="records folded in one transaction, at most: those that wait"
+    )
     compact_after: int = Field(300_000, ge=1, description="events after which the tail is compacted")
     memory_limit: MemorySize | None = Field(None, description="DuckDB's memory, for example 2GB")
     threads: int = Field(1, ge=1, le=1024, description="DuckDB's threads")

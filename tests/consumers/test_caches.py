@@ -64,7 +64,7 @@ class Connection:
 
 def caches(folder: Folder) -> dict[str, Any]:
     """What a folder remembers, in a form that can be compared: what was once linked and is not any more left out."""
-    people, threads = folder._people, folder._threads
+    people, threads = folder._people.graph, folder._threads
     return {
         "positions": dict(folder.positions),
         "batch": folder.batch,
@@ -72,8 +72,8 @@ def caches(folder: Folder) -> dict[str, Any]:
         "ids": set(seen(folder._seen)),
         "people": seen(people.seen),
         "threads": seen(threads.seen),
-        "evidence": dict(folder._evidence),
-        "statements": dict(folder._statements),
+        "evidence": dict(folder._people.evidence),
+        "statements": dict(folder._people.statements),
         "edges": set(folder._edges),
         **{
             f"{name} {part}": found

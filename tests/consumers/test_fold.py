@@ -42,13 +42,13 @@ def prepared(events, end=None):
 
 def _cache(folder):
     """What a folder remembers now, but for what says nothing."""
-    people, threads = folder._people, folder._threads
+    people, threads = folder._people.graph, folder._threads
     found = {
         "positions": folder.positions,
         "batch": folder.batch,
         "ids": _seen(folder._seen),
-        "evidence": folder._evidence,
-        "statements": folder._statements,
+        "evidence": folder._people.evidence,
+        "statements": folder._people.statements,
         "edges": folder._edges,
         "points seen": _seen(people.seen),
         "threads seen": _seen(threads.seen),

@@ -31,7 +31,7 @@ _PLACES = {
     ("consumers.fold", "fold"): "fold",
     ("consumers.fold", "redrive"): "redrive",
     ("projections.compaction", "_freeze_and_compact"): "freeze",
-    ("projections.compaction", "_stage"): "stage",
+    ("projections.compaction", "_fill"): "stage",
     ("projections.compaction", "_swap"): "swap",
     ("consumers.projector", "_finish"): "checkpoint",
     ("projections.rebuild", "begin"): "rebuild",
@@ -126,6 +126,9 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._con.close()
 
+    def cursor(self) -> "Connection":
+        return Connection(self._con.cursor(), self._passing)
+
     def begin(self) -> Any:
         self._con.begin()
         self._say("begin")
@@ -174,6 +177,9 @@ def place() -> str | None:
             # A version is built by the steps that compact a tail.
             return f"build.{found}"
         found = found or here
+        if here == "stage" and frame.f_locals["self"]._building is not None:
+            # In the thread beside, where nobody called _build.
+            return "build.stage"
         frame = frame.f_back  # type: ignore[assignment]
     return found
 

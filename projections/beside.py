@@ -1,0 +1,79 @@
+"""Work on the store beside the thread that folds: one piece at a time, on a connection of its own.
+
+The thread that folds owns the catalog of what is live: it makes tails and swaps parts. Beside it only staging tables
+are filled, from parts that nobody writes any more, so the two never meet in one row. DuckDB lets Python's lock go
+while it works, so this is how a second core comes to help.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
+
+import duckdb
+
+Work = Callable[[duckdb.DuckDBPyConnection], None]
+
+_INTERRUPT_EVERY_S = 0.02
+
+
+class Beside:
+    """A thread that does one piece of work after the other. All calls come from the thread that folds."""
+
+    def __init__(self, connect: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        """`connect` makes a connection to the same store."""
+        self._connect = connect
+        self._pool: ThreadPoolExecutor | None = None
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self._future: Future[None] | None = None
+        self._stopping = Event()
+
+    def begin(self, work: Work) -> None:
+        """Begin with a piece of work; the one before has to be over."""
+        assert not self.busy
+        if self._pool is None or self._con is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="touchlog-beside")
+            self._con = self._connect()
+        self._stopping.clear()
+        self._future = self._pool.submit(work, self._con)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a piece of work goes on."""
+        return self._future is not None and not self._future.done()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the work is to leave off: asked for between two statements, as an interrupt only ends one."""
+        return self._stopping.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the work is over, or so long."""
+        if self._future is not None:
+            wait([self._future], seconds)
+
+    def took(self) -> bool:
+        """Whether the work, which is over, was done and not stopped. Raises what it raised."""
+        assert self._future is not None
+        try:
+            self._future.result()
+        except duckdb.InterruptException:
+            if not self.stopping:
+                raise
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Break off what goes on, and wait until it has rolled back."""
+        self._stopping.set()
+        while self.busy:
+            assert self._con is not None
+            self._con.interrupt()
+            self.wait(_INTERRUPT_EVERY_S)
+
+    def close(self) -> None:
+        """Break off, and let thread and connection go."""
+        self.stop()
+        if self._pool is not None and self._con is not None:
+            self._pool.shutdown()
+            self._con.close()
+        self._pool = self._con = None

@@ -1,0 +1,114 @@
+"""Staging tables filled in another thread: the same rows, whatever is folded, changed or broken off meanwhile."""
+
+import random
+import time
+
+import duckdb
+import pytest
+
+from projections import rebuild
+from projections.projection import all_projections
+from projections.store import Store
+from tests.projections.test_against_oracle import assert_equal, cut
+from tests.projections.test_compaction import Folding, parts, staging
+from tests.strategies import random_log
+
+_ENDLESS = "SELECT count(*) FROM range(1000000000000) AS r(n) WHERE n % 7 = 3"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "views.duckdb") as opened:
+        yield opened
+
+
+def _until_busy(folding):
+    deadline = time.monotonic() + 60
+    while not folding.store.beside.busy:
+        assert folding.compaction.step(), "nothing is being compacted"
+        assert time.monotonic() < deadline
+
+
+def test_batches_are_folded_while_the_tail_is_compacted(store):
+    events = random_log(91, 320)
+    folding = Folding(store, beside=True)
+    met = 0
+    for batch in cut(events, random.Random(91), 8):
+        folding.fold(batch)
+        met += store.beside.busy
+        folding.compaction.step()
+        met += store.beside.busy
+    folding.compaction.finish()
+
+    assert met, "nothing was compacted beside"
+    assert sum(parts(store).values()) >= 1
+    assert staging(store.con) == 0
+    assert_equal(store, events)
+
+
+def test_a_change_of_versions_breaks_it_off_and_it_begins_again(store):
+    events = random_log(92, 200)
+    folding = Folding(store, beside=True)
+    folding.fold(events)
+    _until_busy(folding)
+
+    (items,) = (one for one in all_projections() if one.name == "items")
+    rebuild.begin(store, [items], {})
+    assert not store.beside.busy
+    folding.compaction.finish()
+    rebuild.settle(store, {})
+    rebuild.switch(store, ["items"])
+
+    assert_equal(store, events)
+
+
+def test_work_that_is_stopped_is_rolled_back_and_not_done(store):
+    def work(con):
+        with store.transaction(con):
+            con.execute("CREATE TABLE store.begun_staging (a INTEGER)")
+            con.execute(_ENDLESS)
+
+    store.beside.begin(work)
+    time.sleep(0.2)
+    assert store.beside.busy
+    store.beside.stop()
+
+    assert not store.beside.took()
+    assert staging(store.con) == 0
+    store.beside.begin(lambda con: con.execute("SELECT 1"))
+    store.beside.wait(10)
+    assert store.beside.took()
+
+
+def test_what_goes_wrong_beside_is_raised_where_steps_are_asked_for(store):
+    folding = Folding(store, beside=True)
+    folding.fold(random_log(93, 100))
+    con = store.beside._connect
+
+    class Broken:
+        def __init__(self, inner):
+            self._inner = inner
+
+        def __getattr__(self, name):
+            return getattr(self._inner, name)
+
+        def execute(self, sql, *given):
+            if "_staging" in sql:
+                raise duckdb.ConversionException("struck")
+            return self._inner.execute(sql, *given)
+
+    store.beside._connect = lambda: Broken(con())
+    with pytest.raises(duckdb.ConversionException, match="struck"):
+        folding.compaction.finish()
+    store.beside.close()
+    store.beside._connect = con
+
+    folding.compaction.finish()
+    assert sum(parts(store).values()) == 1
+
+
+def test_a_store_that_is_closed_breaks_it_off(tmp_path):
+    with Store.open(tmp_path / "views.duckdb") as store:
+        store.beside.begin(lambda con: con.execute(_ENDLESS))
+        began = time.monotonic()
+    assert time.monotonic() - began < 30
