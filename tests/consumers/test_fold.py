@@ -172,7 +172,7 @@ def test_an_error_in_the_middle_of_the_fold_leaves_the_batch_before(store):
     before = _cache(folder)
     good = prepared(events[100:], 200)
 
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         # Everything but threads has been written by then.
         folder.fold(replace(good, edges=[(0, "thread", None)]))
     with pytest.raises(OverflowError):
