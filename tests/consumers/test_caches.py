@@ -102,7 +102,7 @@ def graph_of(graph: Any) -> dict[str, Any]:
         "members": parts.members,
         "seen": {name: parts.seen[name] for name in links},
         "ids": {name: graph.ids[name] for name in links},
-        "names": {graph.ids[name].int >> 64 for name in links} <= set(graph.names),
+        "names": {int.from_bytes(graph.ids[name][:8]) for name in links} <= set(graph.names),
     }
 
 
