@@ -180,7 +180,8 @@ LEFT JOIN queues AS q USING (conversation_id)
 GROUP BY s.conversation_id
 
 -- :view
-WITH known AS (
+WITH folded AS (FROM state),
+known AS (
     SELECT
         *,
         CASE
@@ -198,14 +199,14 @@ WITH known AS (
         CASE
             WHEN state IN ('resolved', 'abandoned') THEN NULL
             WHEN callback.at IS NOT NULL
-                THEN 'call back' || coalesce(' by ' || strftime(callback.by AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M'), '')
+                THEN 'call back' || coalesce(' by ' || strftime(callback.by AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ'), '')
             WHEN promise.at IS NOT NULL AND coalesce(promise.at > end_at, true)
-                THEN 'promised by ' || strftime(promise.by AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M')
+                THEN 'promised by ' || strftime(promise.by AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ')
             WHEN state = 'waiting_on_us' THEN 'answer'
             WHEN state = 'snoozed'
-                THEN 'look again' || coalesce(' at ' || strftime(snoozed_until AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M'), '')
+                THEN 'look again' || coalesce(' at ' || strftime(snoozed_until AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ'), '')
         END AS next_action
-    FROM state AS s
+    FROM folded AS s
 ),
 -- On one line, and of what was said no more than the beginning.
 squeezed AS (
@@ -226,16 +227,16 @@ told AS (
                 WHEN 'waiting_on_us' THEN 'waiting on us since '
                 WHEN 'waiting_on_customer' THEN 'waiting on the customer since '
                 ELSE 'new since '
-            END || strftime(coalesce(snoozed_until, state_since) AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M'),
+            END || strftime(coalesce(snoozed_until, state_since) AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ'),
             CASE WHEN they_said <> '' THEN
                 'they last: ''' || CASE WHEN length(they_said) > 80 THEN left(they_said, 79) || '…' ELSE they_said END
-                || ''' (' || theirs.channel || ', ' || strftime(theirs.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M') || ')'
+                || ''' (' || theirs.channel || ', ' || strftime(theirs.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ') || ')'
             END,
             CASE WHEN answer.at IS NOT NULL THEN
                 'last answer' || CASE WHEN we_said <> '' THEN
                     ': ''' || CASE WHEN length(we_said) > 80 THEN left(we_said, 79) || '…' ELSE we_said END || '''' ELSE '' END
                 || CASE WHEN answer.agent <> '' THEN ' by ' || answer.agent ELSE '' END
-                || ' (' || answer.channel || ', ' || strftime(answer.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M') || ')'
+                || ' (' || answer.channel || ', ' || strftime(answer.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ') || ')'
             END,
             CASE WHEN self_served.at IS NOT NULL AND coalesce(self_served.at > answer_at, true)
                 THEN 'self-service: ' || self_served.step END,
@@ -280,7 +281,7 @@ LEFT JOIN (
     SELECT conversation_id, list(DISTINCT customer_id ORDER BY customer_id::VARCHAR) AS customer_ids
     FROM (
         SELECT p.conversation_id, coalesce(o.customer_id, p.contact_point_id) AS customer_id
-        FROM (SELECT conversation_id, unnest(contact_point_ids) AS contact_point_id FROM state) AS p
+        FROM (SELECT conversation_id, unnest(contact_point_ids) AS contact_point_id FROM folded) AS p
         LEFT JOIN members AS o USING (contact_point_id)
     )
     GROUP BY conversation_id

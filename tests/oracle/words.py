@@ -87,12 +87,12 @@ def self_service(events: list[Entry], threads: list[str]) -> SelfService | None:
 
 
 def minute(moment: datetime) -> str:
-    """`2026-03-02 09:00`, UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    """`2026-03-02 09:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def by(word: str, action: str, moment: datetime | None) -> str:
-    """`call back by 2026-03-02 14:00`, or the action alone."""
+    """`call back by 2026-03-02 14:00Z`, or the action alone."""
     return action if moment is None else f"{action} {word} {minute(moment)}"
 
 
