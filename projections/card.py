@@ -48,9 +48,9 @@ class Cards:
         `key` is a contact point in comparable form, `email:ada@example.org`; `cut` leaves events out, as if they had
         never been folded (projections.as_of). Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
-        contact_points, conversations (open ones, newest first), continuations (newest first), preferences, consent (what
-        is not allowed), timeline (the last ten), topics; the lists hold rows of the views of the same names. Raises duckdb.InterruptException
-        when time is over.
+        contact_points, conversations (open ones, newest first), continuations (newest first), preferences, consent
+        (what is not allowed), timeline (the last ten), topics; the lists hold rows of the views of the same names.
+        Raises duckdb.InterruptException when time is over.
         """
         with self._lock:
             scratch = self._for(con).con

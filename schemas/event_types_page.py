@@ -86,7 +86,7 @@ NOTES: dict[str, str] = {
     "conversation.transferred": "Passed on to another person or team.",
     "conversation.resolved": "Closed as dealt with.",
     "conversation.reopened": "Closed before, open again.",
-    "conversation.snoozed": "Put aside until `promised_at`; without one, until somebody writes or it is closed or opened again.",
+    "conversation.snoozed": "Put aside until `promised_at`; without one, until somebody writes, closes or reopens it.",
     "message.edited": "A message was changed afterwards.",
     "message.deleted": "A message was taken back.",
     "message.failed": "Something of ours failed before it left us.",

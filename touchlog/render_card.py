@@ -88,7 +88,7 @@ def _conversations(rows: Sequence[Row], hints: Sequence[Row], clock: Clock) -> I
         state, style = STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
         head = Text("● ", style=style).append(state, style=style)
         until = row.get("snoozed_until")
-        head.append(f" until {clock.at(until).strip()}" if until else f" {clock.since(row['state_since'])}", style=style)
+        head.append(f" until {clock.at(until).strip()}" if until else f" {clock.since(row['state_since'])}", style)
         if row["topic"]:
             head.append("  ").append(one_line(row["topic"]), style="bold")
         head.append("  ").append(" → ".join(row["channels"]))

@@ -79,7 +79,9 @@ taken_back AS (
     FROM flow WHERE type = 'message.deleted' AND message_ref IS NOT NULL
 ),
 edits AS (
-    SELECT conversation_id, channel, message_ref, max({'at': occurred_at, 'id': event_id, 'words': summary}).words AS words
+    SELECT
+        conversation_id, channel, message_ref,
+        max({'at': occurred_at, 'id': event_id, 'words': summary}).words AS words
     FROM flow WHERE type = 'message.edited' AND message_ref IS NOT NULL AND summary <> ''
     GROUP BY conversation_id, channel, message_ref
 ),
@@ -110,10 +112,15 @@ self_service AS (
             CASE type WHEN 'task.started' THEN 'began' WHEN 'task.step_reached' THEN 'reached'
                 WHEN 'task.completed' THEN 'completed' WHEN 'task.abandoned' THEN 'gave up'
                 WHEN 'ivr.selected' THEN 'chose in the menu' ELSE 'settled by the menu' END AS did,
-            last_value(coalesce(nullif(rest ->> '$.details.step', ''), nullif(rest ->> '$.details.ivr_path', '')) IGNORE NULLS)
-                OVER (PARTITION BY conversation_id, thread_id ORDER BY occurred_at, event_id ROWS UNBOUNDED PRECEDING) AS place
+            last_value(
+                coalesce(nullif(rest ->> '$.details.step', ''), nullif(rest ->> '$.details.ivr_path', '')) IGNORE NULLS
+            ) OVER (
+                PARTITION BY conversation_id, thread_id ORDER BY occurred_at, event_id ROWS UNBOUNDED PRECEDING
+            ) AS place
         FROM flow
-        WHERE type IN ('task.started', 'task.step_reached', 'task.completed', 'task.abandoned', 'ivr.selected', 'ivr.self_served')
+        WHERE type IN (
+            'task.started', 'task.step_reached', 'task.completed', 'task.abandoned', 'ivr.selected', 'ivr.self_served'
+        )
     )
     GROUP BY conversation_id
 ),
@@ -126,7 +133,9 @@ queues AS (
             first_value(CASE WHEN type <> 'call.queued' THEN occurred_at END IGNORE NULLS)
                 OVER (in_thread ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS until
         FROM flow
-        WHERE type IN ('call.queued', 'call.answered', 'call.abandoned', 'voicemail.left', 'callback.requested', 'call.completed')
+        WHERE type IN (
+            'call.queued', 'call.answered', 'call.abandoned', 'voicemail.left', 'callback.requested', 'call.completed'
+        )
         WINDOW in_thread AS (PARTITION BY conversation_id, thread_id ORDER BY occurred_at, event_id)
     )
     WHERE type = 'call.queued' AND before IS DISTINCT FROM 'call.queued' AND until IS NOT NULL
@@ -194,7 +203,8 @@ known AS (
             ELSE 'new'
         END AS state,
         CASE state WHEN 'snoozed' THEN snooze.at WHEN 'abandoned' THEN gave_up_at WHEN 'resolved' THEN end_at
-            WHEN 'waiting_on_us' THEN waiting_at WHEN 'waiting_on_customer' THEN answer_at ELSE begin_at END AS state_since,
+            WHEN 'waiting_on_us' THEN waiting_at WHEN 'waiting_on_customer' THEN answer_at ELSE begin_at
+        END AS state_since,
         CASE WHEN state = 'snoozed' THEN snooze.until END AS snoozed_until,
         CASE
             WHEN state IN ('resolved', 'abandoned') THEN NULL
@@ -203,8 +213,8 @@ known AS (
             WHEN promise.at IS NOT NULL AND coalesce(promise.at > end_at, true)
                 THEN 'promised by ' || strftime(promise.by AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ')
             WHEN state = 'waiting_on_us' THEN 'answer'
-            WHEN state = 'snoozed'
-                THEN 'look again' || coalesce(' at ' || strftime(snoozed_until AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ'), '')
+            WHEN state = 'snoozed' THEN 'look again'
+                || coalesce(' at ' || strftime(snoozed_until AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ'), '')
         END AS next_action
     FROM folded AS s
 ),
@@ -233,8 +243,11 @@ told AS (
                 || ''' (' || theirs.channel || ', ' || strftime(theirs.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ') || ')'
             END,
             CASE WHEN answer.at IS NOT NULL THEN
-                'last answer' || CASE WHEN we_said <> '' THEN
-                    ': ''' || CASE WHEN length(we_said) > 80 THEN left(we_said, 79) || '…' ELSE we_said END || '''' ELSE '' END
+                'last answer' || CASE
+                    WHEN length(we_said) > 80 THEN ': ''' || left(we_said, 79) || '…'''
+                    WHEN we_said <> '' THEN ': ''' || we_said || ''''
+                    ELSE ''
+                END
                 || CASE WHEN answer.agent <> '' THEN ' by ' || answer.agent ELSE '' END
                 || ' (' || answer.channel || ', ' || strftime(answer.at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%MZ') || ')'
             END,

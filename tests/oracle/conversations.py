@@ -93,12 +93,12 @@ def _conversation(name: str, given: list[Entry], who: Identity, now: datetime) -
 
 def without_ends_of_calls_that_left_something(events: list[Entry]) -> list[Entry]:
     """The events, with ends of calls ending nothing where what was left in the call waited for an answer then."""
-    found = []
-    for entry in events:
-        if entry.event.type in ENDS_OF_CALLS and _left_waiting(entry, events):
-            entry = replace(entry, meaning=replace(entry.meaning, closes=False, abandons=False))
-        found.append(entry)
-    return found
+    return [
+        replace(entry, meaning=replace(entry.meaning, closes=False, abandons=False))
+        if entry.event.type in ENDS_OF_CALLS and _left_waiting(entry, events)
+        else entry
+        for entry in events
+    ]
 
 
 def _left_waiting(end: Entry, events: list[Entry]) -> bool:
@@ -171,9 +171,7 @@ def _promises(entry: Entry) -> bool:
     return entry.event.promised_at is not None and entry.event.type != SNOOZED
 
 
-def _next_action(
-    events: list[Entry], state: str, snoozed_until: datetime | None, promise: Entry | None
-) -> str | None:
+def _next_action(events: list[Entry], state: str, snoozed_until: datetime | None, promise: Entry | None) -> str | None:
     if state in FINISHED:
         return None
     done = [entry.at for entry in events if entry.meaning.clock == "stop" or entry.meaning.closes]

@@ -178,9 +178,12 @@ def in_a_call(what, when, **fields):
         (["callback.requested 09:01", "call.abandoned 09:02"], "waiting_on_us"),
         (["callback.requested 09:01", "call.answered 09:01", "call.completed 09:02"], "resolved"),
         (["callback.requested 09:01", "call.completed 09:02", "call.answered 09:03"], "waiting_on_customer"),
-        (["callback.requested 09:01", "call.completed 09:02", "call.answered 10:00", "call.completed 10:01"], "resolved"),
+        (
+            ["callback.requested 09:01", "call.completed 09:02", "call.answered 09:30", "call.completed 09:40"],
+            "resolved",
+        ),
         (["callback.requested 09:01", "conversation.resolved 09:02"], "resolved"),
-        (["call.queued 09:00", "call.answered 09:00", "callback.requested 09:01", "call.completed 09:02"], "waiting_on_us"),
+        (["call.queued 09:00", "call.answered 09:00", "voicemail.left 09:01", "call.completed 09:02"], "waiting_on_us"),
     ],
 )
 def test_what_is_left_in_a_call_is_not_closed_by_its_end(events, state):

@@ -1,4 +1,4 @@
-"""What a conversation says of itself in words: what was said last, where self-service stopped, what is next, one line."""
+"""What a conversation says of itself in words: what was said last, where self-service stopped, one line of it all."""
 
 import re
 from collections import defaultdict

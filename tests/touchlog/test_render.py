@@ -150,7 +150,8 @@ def test_a_card_of_somebody_hardly_known_has_no_empty_headings():
 
 def test_what_is_put_aside_is_told_with_its_time_its_line_and_what_it_may_go_on_with():
     aside = _conversation(
-        conversation_id="c-2", state="snoozed", snoozed_until="2026-03-14T08:00:00Z", last_customer_summary="Where is it?",
+        conversation_id="c-2", state="snoozed", snoozed_until="2026-03-14T08:00:00Z",
+        last_customer_summary="Where is it?",
         summary="snoozed until 2026-03-14 08:00Z; they last: 'Where is it?' (chat, 2026-03-12 08:05Z)",
     )  # fmt: skip
     hint = {
