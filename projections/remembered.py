@@ -134,7 +134,7 @@ def _changed(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[st
         today = now.get(channel, {})
         found += [(channel, name) for name, concluded in types.items() if today.get(name) != concluded]
         # What says nothing of itself was folded into the row that it is, but for its name.
-        if any(_conclusions(today[name]) for name in today.keys() - types.keys()):
+        if any(today[name] for name in today.keys() - types.keys()):
             found.append((channel, UNKNOWN))
     return found
 

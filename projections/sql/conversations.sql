@@ -50,7 +50,7 @@ steps AS (
         f.*,
         m.* EXCLUDE (conversation_id),
         relevant AND channel IS DISTINCT FROM lag(channel) OVER by_relevance AS moved,
-        opens AND coalesce(lag(closes) OVER by_state, false) AS opened_again
+        (opens OR reopens) AND coalesce(lag(closes) OVER by_state, false) AS opened_again
     FROM flow AS f
     JOIN marks AS m USING (conversation_id)
     WINDOW
@@ -166,7 +166,7 @@ SELECT
     count(*) FILTER (clock = 'start') AS messages_in,
     count(*) FILTER (clock = 'stop') AS messages_out,
     count(*) FILTER (hand_over) AS hand_overs,
-    count(*) FILTER (reopens) + count(*) FILTER (opened_again) AS reopened,
+    count(*) FILTER (opened_again) AS reopened,
     (epoch_us(min(occurred_at) FILTER (clock = 'stop' AND occurred_at >= first_start_at))
         - epoch_us(any_value(first_start_at))) // 1000000 AS first_response_s,
     any_value(q.queue_s) AS queue_s,

@@ -207,10 +207,10 @@ def _hold_s(events: list[Entry]) -> int | None:
 
 
 def _reopened(events: list[Entry]) -> int:
-    explicitly = sum(entry.meaning.reopens for entry in events)
     turns = [entry for entry in events if entry.meaning.opens or entry.meaning.closes or entry.meaning.reopens]
-    by_opening = sum(later.meaning.opens and earlier.meaning.closes for earlier, later in pairwise(turns))
-    return explicitly + by_opening
+    return sum(
+        earlier.meaning.closes and (later.meaning.opens or later.meaning.reopens) for earlier, later in pairwise(turns)
+    )
 
 
 def _first_response(starts: list[Entry], stops: list[Entry]) -> int | None:
