@@ -48,9 +48,9 @@ class Cards:
         `key` is a contact point in comparable form, `email:ada@example.org`; `cut` leaves events out, as if they had
         never been folded (projections.as_of). Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
-        contact_points, conversations (open ones, newest first), preferences, consent (what is not allowed), timeline
-        (the last ten), topics; the lists hold rows of the views of the same names. Raises duckdb.InterruptException
-        when time is over.
+        contact_points, conversations (open ones, newest first), continuations (newest first), preferences, consent
+        (what is not allowed), timeline (the last ten), topics; the lists hold rows of the views of the same names.
+        Raises duckdb.InterruptException when time is over.
         """
         with self._lock:
             scratch = self._for(con).con
@@ -218,12 +218,18 @@ def _read(scratch: duckdb.DuckDBPyConnection, customer: UUID, now: datetime) -> 
         "contact_points": rows(f"FROM touchlog.contact_points {mine} ORDER BY last_seen DESC, contact_point", customer),
         "conversations": rows(
             """
-            FROM touchlog.conversations
+            FROM touchlog.conversations_at(?)
             WHERE list_contains(customer_ids, ?) AND state NOT IN ('resolved', 'abandoned')
             ORDER BY last_at DESC, conversation_id
             """,
+            now,
             customer,
         ),
+        "continuations": rows(
+            f"FROM touchlog.continuations {mine} ORDER BY earlier_last_at DESC, earlier_conversation_id", customer
+        )
+        if _has(scratch, "continuations")
+        else [],
         "preferences": rows(
             f"FROM touchlog.channel_preference_at(?) {mine} ORDER BY content_type, rank NULLS LAST, channel",
             now,
@@ -237,3 +243,9 @@ def _read(scratch: duckdb.DuckDBPyConnection, customer: UUID, now: datetime) -> 
         ),
         "topics": rows(f"FROM touchlog.topics_at(?) {mine} ORDER BY rank", now, customer),
     }
+
+
+def _has(scratch: duckdb.DuckDBPyConnection, view: str) -> bool:
+    """A store that no projector has opened since lacks the views that came with this version."""
+    sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = 'touchlog' AND view_name = ?"
+    return scratch.execute(sql, [view]).fetchone() is not None

@@ -120,6 +120,11 @@ def _publish(con: "duckdb.DuckDBPyConnection", projection: Projection, schema: s
         con.execute(f"CREATE OR REPLACE MACRO {schema}.{projection.name}_at(now_at) AS TABLE {sql}")
         sql = f"FROM {schema}.{projection.name}_at(now())"
     con.execute(f"CREATE OR REPLACE VIEW {schema}.{projection.name} AS {sql}")
+    if not projection.now:
+        # Another version of it may depend on the time: whoever reads it at one need not know which is live.
+        con.execute(
+            f"CREATE OR REPLACE MACRO {schema}.{projection.name}_at(now_at) AS TABLE FROM {schema}.{projection.name}"
+        )
 
 
 def refresh(store: "Store") -> None:

@@ -96,7 +96,7 @@ def check_meaning(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """The store's events mean what this program would make of their records.
 
     Raises RebuildNeeded when those of a type that is in the store do not. A type that is new to the program may be any
-    of those that it did not know.
+    of those that it did not know; one from which nothing is concluded changes no row but for its name.
     """
     told, now = json.loads(_told(con, MEANING) or "{}"), meaning()
     if told == now:
@@ -133,7 +133,8 @@ def _changed(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[st
     for channel, types in then.items():
         today = now.get(channel, {})
         found += [(channel, name) for name, concluded in types.items() if today.get(name) != concluded]
-        if today.keys() - types.keys():
+        # What says nothing of itself was folded into the row that it is, but for its name.
+        if any(today[name] for name in today.keys() - types.keys()):
             found.append((channel, UNKNOWN))
     return found
 

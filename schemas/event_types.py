@@ -72,6 +72,9 @@ _EVERY_CHANNEL = {
     "preference.stated": Meaning(touchpoint=True, customer=True),
 }
 
+# Of every channel too, but later: at the end, so that symbols in the Avro files keep their order.
+_LATER = {"conversation.snoozed": _NOTHING}
+
 EVENT_TYPES: dict[str, dict[str, Meaning]] = {
     "email": {
         **_EVERY_CHANNEL,
@@ -89,6 +92,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "message.complaint_withdrawn": Meaning(touchpoint=True, customer=True),
         "subscription.opted_out": Meaning(touchpoint=True, customer=True),
         "subscription.opted_in": Meaning(touchpoint=True, customer=True),
+        **_LATER,
     },
     "chat": {
         **_EVERY_CHANNEL,
@@ -127,6 +131,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "callback.attempted": Meaning(touchpoint=True),
         "call.completed": Meaning(closes=True),
         "call.wrapped_up": _NOTHING,
+        **_LATER,
     },
     "post": {
         **_EVERY_CHANNEL,
@@ -143,6 +148,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "visit.recorded": Meaning(touchpoint=True, customer=True),
         "address.changed": Meaning(touchpoint=True, customer=True),
         "invoice.paid": Meaning(touchpoint=True, customer=True, engagement=10, item="paid", reach="good"),
+        **_LATER,
     },
     "social": {
         **_EVERY_CHANNEL,
@@ -161,6 +167,7 @@ EVENT_TYPES: dict[str, dict[str, Meaning]] = {
         "account.linked": Meaning(customer=True),
         "account.blocked": Meaning(touchpoint=True, customer=True, reach="bad"),
         "review.received": Meaning(touchpoint=True, customer=True, opens=True, clock="start"),
+        **_LATER,
     },
     "identity": {
         UNKNOWN: _NOTHING,

@@ -106,10 +106,18 @@ _TYPES = {
 }
 
 EVERYTHING = Habits(types=_TYPES)
+_OF_CONVERSATIONS = (
+    *("conversation.snoozed", "message.edited", "message.deleted", "task.step_reached", "task.abandoned"),
+    *("ivr.selected", "call.held", "callback.requested", "voicemail.left", "call.completed"),
+)
 TALKING = Habits(
-    types=_only(
-        lambda meaning: meaning.opens or meaning.closes or meaning.reopens or meaning.abandons or meaning.clock
-    ),
+    types={
+        channel: (*types, *(name for name in _OF_CONVERSATIONS if name in EVENT_TYPES[channel]))
+        for channel, types in _only(
+            lambda meaning: meaning.opens or meaning.closes or meaning.reopens or meaning.abandons or meaning.clock
+        ).items()
+    },
+    items=("m0", "m1", "m2"),
     people=(0, 0, 1),
     moments=_DAYS[:4],
     threads=("c0", "c0", "c1", None),

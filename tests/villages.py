@@ -54,6 +54,8 @@ _ATTRIBUTES: tuple[dict[str, str], ...] = (
     {},
     {},
     {"plan": "gold"},
+    {"hold_s": "90"},
+    {"hold_s": "soon"},
     {"": "", 'quo"te': "back\\slash\n", "ü": "🎉"},
     {f"field{number}": "x" * number * 10 for number in range(40)},
 )

@@ -13,6 +13,7 @@ from touchlog.render import duration, one_line
 STATES = {
     "waiting_on_us": ("waiting for us", "bold yellow"),
     "waiting_on_customer": ("waiting for them", ""),
+    "snoozed": ("put aside", ""),
     "new": ("new", "bold yellow"),
 }
 STATED = {

@@ -45,7 +45,7 @@ def render_card(card: Row, *, zone: ZoneInfo, now: datetime) -> RenderableType:
     body.add_column(style="dim", width=_LABEL, no_wrap=True)
     body.add_column(ratio=1)
     sections: list[tuple[str, list[RenderableType]]] = [
-        ("open", list(_conversations(card["conversations"], clock))),
+        ("open", list(_conversations(card["conversations"], card.get("continuations", ()), clock))),
         ("wants", _preferences(card["preferences"])),
         ("refused", [*_consent(card["consent"], clock)]),
         ("reach", _contact_points(card["contact_points"], clock)),
@@ -80,13 +80,15 @@ def _heading(card: Row, clock: Clock) -> Iterator[RenderableType]:
         yield used
 
 
-def _conversations(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
+def _conversations(rows: Sequence[Row], hints: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
+    """The open ones, the newest first; under each the conversation that it may go on with."""
     for number, row in enumerate(rows[:_MOST_OPEN]):
         if number:
             yield Text()
         state, style = STATES.get(row["state"], (str(row["state"]).replace("_", " "), ""))
         head = Text("● ", style=style).append(state, style=style)
-        head.append(f" {clock.since(row['state_since'])}", style=style)
+        until = row.get("snoozed_until")
+        head.append(f" until {clock.at(until).strip()}" if until else f" {clock.since(row['state_since'])}", style)
         if row["topic"]:
             head.append("  ").append(one_line(row["topic"]), style="bold")
         head.append("  ").append(" → ".join(row["channels"]))
@@ -100,12 +102,25 @@ def _conversations(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType
             yield Text("  " + "  ·  ".join(facts), style="dim")
         if row["promised_at"]:
             yield Text("  promised  ", style="bold yellow").append(clock.at(row["promised_at"]).strip())
-        for side, name in (("they", "last_customer_summary"), ("we  ", "last_answer_summary")):
-            if row[name]:
-                yield _hanging(Text(f"  {side}  ", style="dim"), Text(one_line(row[name])))
+        if row.get("summary"):
+            yield _hanging(Text("  so far  ", style="dim"), Text(one_line(row["summary"])))
+        else:
+            for side, name in (("they", "last_customer_summary"), ("we  ", "last_answer_summary")):
+                if row[name]:
+                    yield _hanging(Text(f"  {side}  ", style="dim"), Text(one_line(row[name])))
+        earlier = next((hint for hint in hints if hint["conversation_id"] == row["conversation_id"]), None)
+        if earlier is not None:
+            yield _hanging(Text("  perhaps  ", style="dim"), _hint(earlier, clock))
 
     if len(rows) > _MOST_OPEN:
         yield Text(f"and {len(rows) - _MOST_OPEN} older ones", style="dim")
+
+
+def _hint(row: Row, clock: Clock) -> Text:
+    """`goes on with email → phone of 2 Mar 09:14`, and why one may think so."""
+    channels = " → ".join(row["earlier_channels"])
+    line = Text(f"goes on with {channels} of {clock.at(row['earlier_last_at']).strip()}")
+    return line.append(f"  {one_line(row['reason'])}", style="dim")
 
 
 def _preferences(rows: Sequence[Row]) -> list[RenderableType]:

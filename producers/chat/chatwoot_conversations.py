@@ -107,6 +107,7 @@ def _status(payload: Fields, before: str, options: Options) -> Event:
         options,
         type=type_,
         discriminator=now,
+        promised_at=payload.time("snoozed_until", options=options) if now == "snoozed" else None,
         noted=attributes(previous_status=before, snoozed_until=payload.value("snoozed_until")),
         occurred_at=updated_at(payload, options),
     )

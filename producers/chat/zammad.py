@@ -25,7 +25,7 @@ The webhook does not say what changed. So what the ticket is in is told each tim
 |---|---|
 | closed, merged | conversation.resolved, at last_close_at |
 | open again after last_close_at | conversation.reopened, at the customer's article, else updated_at |
-| pending reminder, pending close | conversation.snoozed on chat, else unknown; pending_time is in the attributes |
+| pending reminder, pending close | conversation.snoozed; pending_time is promised_at |
 | owner | conversation.assigned, at last_owner_update_at |
 | a state of one's own; none of these, and no article | unknown |
 

@@ -101,9 +101,7 @@ def state_events(ticket: Ticket, article: Fields) -> Iterator[Event]:
         told.append(("conversation.resolved", closed or updated_at, closed or updated_at, {}))
     elif state.startswith("pending"):
         until = fields.time("pending_time", options=options)
-        type_ = "conversation.snoozed" if channel == "chat" else "unknown"
-        noted = attributes(snoozed_until=None if until is None else until.isoformat())
-        told.append((type_, updated_at, f"{state} {until or updated_at}", {"noted": noted}))
+        told.append(("conversation.snoozed", updated_at, f"{state} {until or updated_at}", {"promised_at": until}))
     elif state == "open" and closed is not None and (updated_at is None or updated_at > closed):
         by_customer = (_name(article, "sender") or "").lower() == "customer"
         written = article.time("created_at", options=options) if by_customer else None

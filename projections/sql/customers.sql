@@ -1,5 +1,5 @@
 -- projection: customers
--- version: 1
+-- version: 2
 -- sort: plain
 -- now: yes
 -- reads: contact_points, timeline, conversations, channel_preference
@@ -33,7 +33,7 @@ open AS (
     SELECT customer_id, count(*) AS open_conversations, min(waiting_since) AS waiting_since
     FROM (
         SELECT unnest(customer_ids) AS customer_id, waiting_since
-        FROM touchlog.conversations
+        FROM touchlog.conversations_at(now_at)
         WHERE state NOT IN ('resolved', 'abandoned')
     )
     GROUP BY customer_id
@@ -44,7 +44,7 @@ latest AS (
         max({'at': occurred_at, 'id': event_id, 'value': topic}) FILTER (topic IS NOT NULL).value AS last_topic,
         max({'at': occurred_at, 'id': event_id, 'value': agent}) FILTER (agent IS NOT NULL).value AS last_agent,
         max({'at': occurred_at, 'id': event_id, 'value': promised_at})
-            FILTER (promised_at > now_at).value AS promised_at
+            FILTER (promised_at > now_at AND type <> 'conversation.snoozed').value AS promised_at
     FROM events AS e
     LEFT JOIN members AS m USING (contact_point_id)
     GROUP BY 1

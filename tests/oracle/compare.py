@@ -19,6 +19,7 @@ VIEWS = (
     "timeline",
     "contact_points",
     "conversations",
+    "continuations",
     "items",
     "consent",
     "channel_preference",
@@ -29,7 +30,7 @@ VIEWS = (
     "identity_links",
     "identity_review",
 )
-DEPEND_ON_NOW = frozenset({"consent", "channel_preference", "customers", "topics"})
+DEPEND_ON_NOW = frozenset({"conversations", "consent", "channel_preference", "customers", "topics"})
 TELL_OF_THE_FOLDING = frozenset({"observed_at", "customer_id_then", "topic_name", "partition", "log_offset", "batch"})
 """Columns of `interactions` that are no function of the set of events."""
 

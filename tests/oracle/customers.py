@@ -91,5 +91,6 @@ def _take_newest(card: Row, entry: Entry, now: datetime) -> None:
         card["last_topic"] = event.topic
     if event.agent is not None:
         card["last_agent"] = event.agent
-    if event.promised_at is not None and event.promised_at > now:
+    # When to look again is promised to nobody.
+    if event.promised_at is not None and event.promised_at > now and event.type != "conversation.snoozed":
         card["promised_at"] = event.promised_at

@@ -11,6 +11,7 @@ from typing import Any
 from schemas.models import Event
 from tests.oracle.consent import consent
 from tests.oracle.contact_points import contact_points
+from tests.oracle.continuations import continuations
 from tests.oracle.conversations import conversations, histories
 from tests.oracle.customers import customers
 from tests.oracle.entries import entries_of
@@ -44,7 +45,8 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     rows["items"] = items(entries, who)
     rows["timeline"] = timeline(entries, who, threads, rows["items"])
     rows["contact_points"] = contact_points(entries, who)
-    rows["conversations"] = conversations(shown, who)
+    rows["conversations"] = conversations(shown, who, now)
+    rows["continuations"] = continuations(rows["conversations"])
     rows["response_times"] = response_times(shown)
     rows["consent"] = consent(said, who, now)
     rows["channel_preference"] = channel_preference(

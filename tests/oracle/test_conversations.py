@@ -30,23 +30,32 @@ def test_a_case_joins_threads_of_two_channels_into_one_conversation():
             "customer_ids": sorted([customer(ADA), customer(ADAS_PHONE)]),
             "channels": ["email", "phone"],
             "switches": 1,
+            "moves": ["email", "phone"],
             "opened_at": at("06-10 09:00"),
             "last_at": at("06-10 10:05"),
             "state": "resolved",
             "state_since": at("06-10 10:05"),
             "waiting_since": None,
+            "snoozed_until": None,
             "messages_in": 2,
             "messages_out": 1,
             "hand_overs": 0,
             "reopened": 0,
             "first_response_s": 3620,
+            "queue_s": 20,
+            "hold_s": None,
             "resolved_at": at("06-10 10:05"),
             "topic": "delivery",
             "agent": "agent-1",
+            "agents": ["agent-1"],
             "case_refs": ["A-1", "B-2"],
-            "last_customer_summary": None,
+            "last_customer_summary": "Where is it?",
             "last_answer_summary": None,
+            "last_step": None,
             "promised_at": None,
+            "next_action": None,
+            "summary": "resolved 2025-06-10 10:05Z; they last: 'Where is it?' (email, 2025-06-10 09:00Z);"
+            " last answer by agent-1 (phone, 2025-06-10 10:00Z)",
         }
     ]
     assert {row["conversation_id"] for row in view("interactions", *events)} == {conversation("case:A-1")}
@@ -123,6 +132,71 @@ def test_the_state_of_a_conversation(events, state, since):
     found = row(view("conversations", *events))
     assert part(found, "state", "state_since") == {"state": state, "state_since": at(since)}
     assert found["waiting_since"] == (at(since) if state == "waiting_on_us" else None)
+
+
+def snoozed(when, until=None):
+    return happened(
+        "chat conversation.snoozed",
+        when,
+        "visitor:v1",
+        conversation_ref="c1",
+        promised_at=None if until is None else at(until),
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([question("06-10 09:00"), snoozed("06-10 09:00")], "waiting_on_us"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01")], "snoozed"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01", "06-15 12:00")], "waiting_on_us"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01", "06-15 12:00:00.000001")], "snoozed"),
+        ([question("06-10 09:00"), answer("06-10 09:01"), snoozed("06-10 09:01")], "snoozed"),
+        ([question("06-10 09:00"), answer("06-10 09:02"), snoozed("06-10 09:01")], "waiting_on_customer"),
+        ([question("06-10 09:00"), told("resolved", "06-10 09:01"), snoozed("06-10 09:01")], "resolved"),
+        ([question("06-10 09:00"), told("resolved", "06-10 09:01"), snoozed("06-10 09:02")], "snoozed"),
+        ([question("06-10 09:00"), told("abandoned", "06-10 09:01"), snoozed("06-10 09:02")], "snoozed"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01"), told("reopened", "06-10 09:02")], "waiting_on_us"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01"), answer("06-10 09:02", author="bot")], "snoozed"),
+        ([question("06-10 09:00"), snoozed("06-10 09:01"), snoozed("06-10 09:02", "06-11 09:00")], "waiting_on_us"),
+    ],
+)
+def test_what_is_put_aside_is_snoozed_until_it_is_time_or_something_happens(events, state):
+    assert row(view("conversations", *events))["state"] == state
+
+
+def in_a_call(what, when, **fields):
+    return happened(f"phone {what}", when, ADAS_PHONE, conversation_ref="c9", **fields)
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        (["callback.requested 09:01", "call.completed 09:02"], "waiting_on_us"),
+        (["voicemail.left 09:02", "call.completed 09:02"], "waiting_on_us"),
+        (["voicemail.left 09:01", "ivr.self_served 09:02"], "waiting_on_us"),
+        (["callback.requested 09:01", "call.abandoned 09:02"], "waiting_on_us"),
+        (["callback.requested 09:01", "call.answered 09:01", "call.completed 09:02"], "resolved"),
+        (["callback.requested 09:01", "call.completed 09:02", "call.answered 09:03"], "waiting_on_customer"),
+        (
+            ["callback.requested 09:01", "call.completed 09:02", "call.answered 09:30", "call.completed 09:40"],
+            "resolved",
+        ),
+        (["callback.requested 09:01", "conversation.resolved 09:02"], "resolved"),
+        (["call.queued 09:00", "call.answered 09:00", "voicemail.left 09:01", "call.completed 09:02"], "waiting_on_us"),
+    ],
+)
+def test_what_is_left_in_a_call_is_not_closed_by_its_end(events, state):
+    happenings = [in_a_call(what, f"06-10 {when}") for what, when in map(str.split, events)]
+    assert row(view("conversations", *happenings))["state"] == state
+
+
+def test_a_message_of_a_machine_is_not_left_in_a_call():
+    events = (in_a_call("voicemail.left", "06-10 09:01"), in_a_call("voicemail.left", "06-10 09:01", author="bot"))
+    assert row(view("conversations", events[0], in_a_call("call.completed", "06-10 09:02")))["state"] == "waiting_on_us"
+    started = in_a_call("call.initiated", "06-10 09:00")
+    ended = in_a_call("call.completed", "06-10 09:02")
+    assert row(view("conversations", started, events[1], ended))["state"] == "resolved"
 
 
 def test_the_newest_summaries_are_shown_and_the_first_response_answers_the_first_question():

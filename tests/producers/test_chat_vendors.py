@@ -4,6 +4,7 @@ import io
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,9 @@ def test_a_change_is_told_once_however_many_webhooks_tell_it() -> None:
     pending = {"state": "pending reminder", "pending_time": "2026-03-05T09:00:00Z"}
     (snoozed,), (still,) = zammad(pending), zammad({**pending, "updated_at": "2026-03-02T13:00:00Z"})
     assert (snoozed.type, snoozed.event_id) == ("conversation.snoozed", still.event_id)
-    assert snoozed.attributes["snoozed_until"] == "2026-03-05T09:00:00+00:00"
+    assert snoozed.promised_at == datetime(2026, 3, 5, 9, tzinfo=UTC)
     (mail,) = zammad({**pending, "create_article_type": "email"})
-    assert (mail.channel, mail.type, mail.attributes["state"]) == ("email", "unknown", "pending reminder")
+    assert (mail.channel, mail.type, mail.promised_at) == ("email", "conversation.snoozed", snoozed.promised_at)
 
 
 def test_a_ticket_opened_again_is_reopened_at_the_customers_article() -> None:

@@ -61,10 +61,12 @@ def test_cards_equal_the_views(tmp_path: Path, seed: int) -> None:
                 "topics": rows(con, "FROM touchlog.topics_at(?) WHERE customer_id = ? ORDER BY rank", NOW, me),
                 "conversations": rows(
                     con,
-                    "FROM touchlog.conversations WHERE list_contains(customer_ids, ?)"
+                    "FROM touchlog.conversations_at(?) WHERE list_contains(customer_ids, ?)"
                     " AND state NOT IN ('resolved', 'abandoned') ORDER BY last_at DESC, conversation_id",
+                    NOW,
                     me,
                 ),
+                "continuations": rows(con, "FROM touchlog.continuations WHERE customer_id = ?", me),
             }
             for name, wanted in expected.items():
                 assert plain(card[name]) == plain(wanted), name

@@ -13,7 +13,7 @@ from tests.habits import NOW
 from tests.projections.test_against_oracle import NEVER, cut
 from tests.strategies import random_log
 
-EVENTS = random_log(31, 300)
+EVENTS = random_log(61, 400)
 NAMES = [one.name for one in all_projections()]
 
 

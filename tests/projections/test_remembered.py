@@ -102,6 +102,15 @@ def test_a_new_type_may_be_one_that_was_not_known(path, monkeypatch):
         Store.open(path.with_name("with.duckdb"))
 
 
+def test_a_new_type_that_says_nothing_asks_for_nothing(path, monkeypatch):
+    known = [event for event in EVENTS if event.channel == "chat"]
+    fold(path, [[known[0].model_copy(update={"type": UNKNOWN}), *known[1:]]]).close()
+    with_types(monkeypatch, "chat", {**EVENT_TYPES["chat"], "poll.closed": EVENT_TYPES["chat"][UNKNOWN]})
+    Store.open(path).close()
+    [told] = noted(path, remembered.MEANING)
+    assert json.loads(told)["types"]["chat"]["poll.closed"] == {}
+
+
 def test_a_type_that_the_program_no_longer_has_asks_for_the_log(folded, monkeypatch):
     assert ("chat", "message.received") in KNOWN
     with_types(

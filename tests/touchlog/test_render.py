@@ -148,6 +148,26 @@ def test_a_card_of_somebody_hardly_known_has_no_empty_headings():
     assert words == ["C-17", "reach", "account", "C-17", "customer", ADA, "·", "times", "in", "Europe/Stockholm"]
 
 
+def test_what_is_put_aside_is_told_with_its_time_its_line_and_what_it_may_go_on_with():
+    aside = _conversation(
+        conversation_id="c-2", state="snoozed", snoozed_until="2026-03-14T08:00:00Z",
+        last_customer_summary="Where is it?",
+        summary="snoozed until 2026-03-14 08:00Z; they last: 'Where is it?' (chat, 2026-03-12 08:05Z)",
+    )  # fmt: skip
+    hint = {
+        "conversation_id": "c-2", "earlier_channels": ["email", "phone"], "earlier_last_at": "2026-03-10T07:00:00Z",
+        "reason": "same customer, same topic (delivery): opened 1 day after the last event of the other",
+    }  # fmt: skip
+    older = {**hint, "earlier_channels": ["post"]}
+    text = _card({**EMPTY, "conversations": [aside], "continuations": [hint, older]}, 200)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "open ● put aside until 14 Mar 09:00 chat" in lines
+    assert f"so far {aside['summary']}" in lines
+    assert f"perhaps goes on with email → phone of 10 Mar 08:00 {hint['reason']}" in lines
+    assert "post" not in text
+    assert text.count("Where is it?") == 1
+
+
 def test_of_many_open_conversations_the_newest_are_told_and_the_rest_counted():
     text = _card({**CARD, "conversations": [_conversation() for _ in range(12)]})
     assert text.count("● new 3 h") == 5
