@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from projections import layout
+from projections.contact_rules import KIND_OF_CHANNEL, MARKETING, NEEDS_OPT_IN, ORDER, REQUIRED_BY_LAW
 from projections.identity_rules import LIMITS, UNIQUE
 from schemas.contact_points import NAMESPACE
 
@@ -81,6 +82,11 @@ MACROS = (
     )::UUID
     """,
     f"CREATE OR REPLACE MACRO store.contact_point_id(key) AS store.uuid5(sha1({_NAMESPACE_BLOB} || encode(key)))",
+    # NULL of NULL; 0 of what a clock that is ahead puts before its beginning.
+    """
+    CREATE OR REPLACE MACRO store.seconds_until(one, other) AS
+        CASE WHEN other < one THEN 0 ELSE (epoch_us(other) - epoch_us(one)) // 1000000 END
+    """,
 )
 
 _RANK = "CASE verb WHEN 'asserted' THEN 0 WHEN 'retracted' THEN 1 WHEN 'forbidden' THEN 2 END"
@@ -134,6 +140,18 @@ SELECT * FROM (VALUES {
 }) AS rules(kind, neighbour, allowed, is_unique)
 """
 """projections.identity_rules as rows: how many neighbours of a kind a contact point of another may have."""
+
+CONTACT_RULES = f"""
+SELECT * FROM (VALUES {
+    ", ".join(
+        f"('{content_type}', '{channel}', '{KIND_OF_CHANNEL[channel]}', {place}, {content_type in MARKETING},"
+        f" {(content_type, channel) in NEEDS_OPT_IN}, {(content_type, channel) in REQUIRED_BY_LAW})"
+        for content_type, channels in ORDER.items()
+        for place, channel in enumerate(channels, start=1)
+    )
+}) AS rules(content_type, channel, kind, place, marketing, needs_opt_in, required_by_law)
+"""
+"""projections.contact_rules as rows, one per content type and channel."""
 
 MEMBERS = """
 SELECT contact_point_id, max_by(customer_id, batch) AS customer_id, max_by(shared, batch) AS shared
@@ -205,6 +223,76 @@ JOIN points AS p USING (contact_point_id)
 LEFT JOIN members AS m USING (contact_point_id)
 LEFT JOIN members AS o ON o.contact_point_id = said.about_id
 """
+"""What version 1 of consent and channel_preference reads, where it is still live; `choices` is what they read now."""
+
+CHOICES = """
+SELECT
+    said.event_id,
+    said.occurred_at,
+    said.channel,
+    said.kind,
+    said.content_type,
+    said.about_channel,
+    said.about_holder AS about,
+    said.until,
+    -- What it binds when not the person: the contact point it is about, or the shared one it came through.
+    coalesce(said.about_holder, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
+        THEN p.kind || ':' || p.value END) AS bound_point,
+    coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id,
+    coalesce(m.customer_id, said.contact_point_id) AS stated_by
+FROM (
+    SELECT s.*, coalesce(h.holding, about) AS about_holder,
+        CASE WHEN about IS NOT NULL THEN store.contact_point_id(about_holder) END AS about_id
+    FROM (
+        SELECT
+            event_id, occurred_at, channel, direction, contact_point_id, identifiable, assurance,
+            rest ->> '$.statement.kind' AS kind,
+            rest ->> '$.statement.content_type' AS content_type,
+            rest ->> '$.statement.channel' AS about_channel,
+            rest ->> '$.statement.about' AS about,
+            make_timestamptz((rest ->> '$.statement.until')::BIGINT) AS until
+        FROM events
+        WHERE has_statement AND channel <> 'identity'
+        UNION ALL
+        SELECT
+            event_id, occurred_at, channel, direction, contact_point_id, identifiable, assurance,
+            CASE type WHEN 'subscription.opted_in' THEN 'opt_in' ELSE 'opt_out' END,
+            for_content_type,
+            'email',
+            NULL,
+            NULL
+        FROM (
+            SELECT *, unnest(CASE
+                WHEN content_type IS NOT NULL THEN [content_type]
+                WHEN type = 'message.complaint_withdrawn' THEN ['news', 'offers', 'invoices', 'service']
+                ELSE ['news', 'offers']
+            END) AS for_content_type
+            FROM events
+            WHERE NOT has_statement AND type IN (
+                'message.complained', 'message.complaint_withdrawn', 'subscription.opted_out', 'subscription.opted_in'
+            )
+        )
+        -- A complaint that was taken back later was never made; what holds without it holds again.
+        QUALIFY type <> 'message.complaint_withdrawn' AND NOT (type = 'message.complained' AND coalesce(
+            occurred_at < max(occurred_at) FILTER (type = 'message.complaint_withdrawn')
+                OVER (PARTITION BY contact_point_id, for_content_type),
+            false
+        ))
+    ) AS s
+    LEFT JOIN holdings AS h ON h.point_key = s.about AND s.occurred_at > h.since AND s.occurred_at <= h.until
+) AS said
+JOIN points AS p USING (contact_point_id)
+LEFT JOIN members AS m USING (contact_point_id)
+LEFT JOIN members AS o ON o.contact_point_id = said.about_id
+-- An opt-in counts only when the person made it, for themselves.
+WHERE said.kind <> 'opt_in' OR (
+    said.direction = 'inbound'
+    AND said.assurance <= 1
+    AND coalesce(
+        coalesce(o.customer_id, said.about_id) = coalesce(m.customer_id, said.contact_point_id), said.about_id IS NULL
+    )
+)
+"""
 
 _NAME = re.compile(r"\w+\.\w+")
 
@@ -214,10 +302,12 @@ DERIVED: Mapping[str, str] = {
     "mentions": MENTIONS,
     "pairs": PAIRS,
     "identity_rules": RULES,
+    "contact_rules": CONTACT_RULES,
     "members": MEMBERS,
     "member_history": MEMBER_HISTORY,
     "threads": THREADS,
     "statements": STATEMENTS,
+    "choices": CHOICES,
 }
 """Relations that are SQL over others, in an order in which each comes after those that it reads."""
 

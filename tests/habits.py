@@ -52,7 +52,13 @@ class Habits:
     company: tuple[str, ...] = ("alone",) * 5 + ("account", "household", "foreign", "several")
     moments: tuple[datetime, ...] = _NOW_AND_THEN
     threads: tuple[str | None, ...] = (None, "c0", "c0", "c1", "c 2/ü")
-    cases: tuple[tuple[str, ...], ...] = ((),) * 30 + (("A-1",), ("A-2",), ("B-1", "A-1"), ("B-2", "A-2", "B-2"))
+    cases: tuple[tuple[str, ...], ...] = ((),) * 30 + (
+        ("invoice:1",),
+        ("A-1",),
+        ("A-2",),
+        ("B-1", "A-1"),
+        ("B-2", "A-2", "B-2"),
+    )
     items: tuple[str, ...] = ("m0", "m1", "m2", "m'3", 'm"4\\', "m5", "m6", "m7")
     content_types: tuple[Any, ...] = (None, "news", "news", "news", *ContentType)
     states: tuple[bool, ...] = (False,) * 4 + (True,)
@@ -146,5 +152,36 @@ STATING = Habits(
     moments=_DAYS[:5],
     states=(True, True, False),
 )
+COMPLAINING = Habits(
+    types=dict.fromkeys(_TYPES, ("preference.stated",))
+    | {
+        "email": tuple(name for name in EVENT_TYPES["email"] if "opted" in name or "compl" in name),
+        "identity": _IDENTITY,
+    },
+    channels=("email",) * 3 + ("phone",),
+    people=(0,),
+    company=("alone",),
+    moments=_DAYS[:3],
+    content_types=(None, "news", "offers", "invoices"),
+    states=(False, False, False, True),
+)
+BILLING = Habits(
+    types=_only(lambda meaning: meaning.item in {"created", "sent", "paid", "returned", "delivered"}),
+    channels=("post", "post", "email"),
+    people=(0, 0, 1),
+    company=("alone", "account"),
+    cases=(("invoice:1",), ("invoice:1",), ("invoice:2", "A-1"), ("invoice:2", "invoice:1"), ()),
+    items=("m0", "m1", "m2", "m3"),
+    content_types=("invoices", "invoices", "invoices", None, "news"),
+    states=(False,),
+)
+CALLING = Habits(
+    types={**_TYPES, "phone": ("call.wrapped_up", "call.failed", "call.initiated", "call.queued", "call.answered")},
+    channels=("phone",),
+    people=(0,),
+    company=("alone",),
+    moments=_DAYS[:4],
+    states=(False,),
+)
 
-ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING)
+ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING, COMPLAINING, BILLING, CALLING)

@@ -71,7 +71,7 @@ def test_the_story_of_a_changed_rule(page: str, tmp_path: Path) -> None:
     for line in (
         r"items +([\d,]+) +\1 +0 +0 +[1-9]\d* +engagement \(",
         r"rank: 1 → 2",
-        r"reason: post for invoices: responded to \d of \d → post for invoices: the organisation's default",
+        r"reason: post for invoices: responded to \d of \d since [\d-]+ → post for invoices: the organisation's",
         r"invoices_channel: post → email",
     ):
         assert re.search(line, looked), (line, looked)

@@ -237,7 +237,12 @@ def _own(pick: Pick, channel: str) -> dict[str, Any]:
             return {"page_url": text, "step": pick((None, "basket"))}
         case "phone":
             answered_by = pick((None, None, *AnsweredBy))
-            return {"wait_s": number, "ivr_path": text, "answered_by": answered_by, "disposition": pick((None, "sold"))}
+            return {
+                "wait_s": number,
+                "ivr_path": text,
+                "answered_by": answered_by,
+                "disposition": pick((None, "sold", "Wrong_number")),
+            }
         case "post":
             basis = pick((None, None, *DeliveryBasis))
             return {"piece": text, "delivery_basis": basis, "return_reason": pick((None, None, "moved", ""))}

@@ -134,8 +134,9 @@ def _preferences(rows: Sequence[Row]) -> list[RenderableType]:
             (row for row in rows if row["content_type"] == content_type and row["rank"]), key=lambda row: row["rank"]
         )
         if not ranked:
-            if any(row["content_type"] == content_type for row in rows):
-                shown.add_row(str(content_type), Text("none", style="red"), Text("no channel is left", style="dim"))
+            closed = [f"{row['channel']} {reason(row)}" for row in rows if row["content_type"] == content_type]
+            if closed:
+                shown.add_row(str(content_type), Text("none", style="red"), Text("; ".join(closed), style="dim"))
             continue
         why = Text(reason(ranked[0]), style="dim")
         if len(ranked) > 1:

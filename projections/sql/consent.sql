@@ -1,42 +1,60 @@
 -- projection: consent
--- version: 1
+-- version: 2
 -- sort: plain
 -- now: yes
 -- key: customer_id, contact_point, content_type, channel
 
 -- :view
 WITH stated AS (
-    SELECT * FROM statements WHERE kind IN ('opt_out', 'opt_in', 'pause', 'do_not_contact')
-),
-spread AS (
     SELECT
-        s.*,
-        ct.content_type AS for_content_type,
-        ch.channel AS for_channel,
-        CASE kind WHEN 'do_not_contact' THEN 4 WHEN 'opt_out' THEN 3 WHEN 'pause' THEN 2 ELSE 1 END AS strictness
-    FROM stated AS s
-    JOIN (SELECT unnest(['news', 'offers', 'invoices', 'service']) AS content_type) AS ct
-        ON s.content_type IS NULL OR s.content_type = ct.content_type
-    JOIN (SELECT unnest(['email', 'chat', 'phone', 'post', 'social']) AS channel) AS ch
-        ON s.about_channel IS NULL OR s.about_channel = ch.channel
+        *,
+        {
+            'since': occurred_at,
+            'strictness': CASE kind WHEN 'do_not_contact' THEN 3 WHEN 'opt_out' THEN 2 ELSE 1 END,
+            'event_id': event_id,
+            'kind': kind,
+            'until': until,
+            'through': channel
+        } AS said
+    FROM choices
+    WHERE kind IN ('opt_out', 'opt_in', 'pause', 'do_not_contact')
 ),
-newest AS (
-    SELECT *
-    FROM spread
-    QUALIFY row_number() OVER (
-        PARTITION BY bound_point, CASE WHEN bound_point IS NULL THEN customer_id END, for_content_type, for_channel
-        ORDER BY occurred_at DESC, strictness DESC, event_id DESC
-    ) = 1
+held AS (
+    SELECT
+        s.customer_id,
+        s.bound_point,
+        r.content_type,
+        r.channel,
+        max(s.said) FILTER (s.kind <> 'pause') AS choice,
+        max(s.said) FILTER (s.kind = 'pause') AS pause
+    FROM stated AS s
+    JOIN contact_rules AS r
+        ON (s.content_type IS NULL OR s.content_type = r.content_type)
+        AND (s.about_channel IS NULL OR s.about_channel = r.channel)
+        AND NOT (s.kind = 'do_not_contact' AND r.required_by_law)
+    GROUP BY ALL
+),
+decided AS (
+    SELECT
+        *,
+        coalesce(pause.until <= now_at, false) AS over,
+        -- A pause lies on top of what was chosen: it closes what is open, and opens nothing when it ends.
+        CASE
+            WHEN choice IS NULL THEN pause
+            WHEN choice.kind = 'opt_in' AND pause.since >= choice.since AND NOT over THEN pause
+            ELSE choice
+        END AS said
+    FROM held
 )
 SELECT
     customer_id,
     bound_point AS contact_point,
-    for_content_type AS content_type,
-    for_channel AS channel,
-    kind AS stated,
-    occurred_at AS since,
-    until,
-    channel AS stated_through,
-    event_id,
-    kind = 'opt_in' OR (kind = 'pause' AND coalesce(until <= now_at, false)) AS allowed
-FROM newest
+    content_type,
+    channel,
+    said.kind AS stated,
+    said.since AS since,
+    said.until AS until,
+    said.through AS stated_through,
+    said.event_id AS event_id,
+    said.kind = 'opt_in' OR (said.kind = 'pause' AND over) AS allowed
+FROM decided

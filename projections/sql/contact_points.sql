@@ -1,5 +1,5 @@
 -- projection: contact_points
--- version: 2
+-- version: 3
 -- sort: merged
 -- key: contact_point
 
@@ -11,8 +11,18 @@ SELECT
     min(assurance) FILTER (is_self) AS assurance,
     bool_or(normalised) FILTER (is_self) AS normalised,
     count(*) FILTER (channel <> 'identity') AS events,
-    max(occurred_at) FILTER (reach = 'good') AS good_at,
-    max({'at': occurred_at, 'id': event_id, 'type': type, 'outcome': outcome}) FILTER (reach = 'bad') AS bad
+    max(occurred_at) FILTER (
+        reach = 'good'
+        -- The customer came through it, and nobody can have made that up.
+        OR (reach IS NULL AND direction = 'inbound' AND (customer OR opens) AND assurance <= 1 AND is_self
+            AND item IS DISTINCT FROM 'opened')
+    ) AS good_at,
+    max({'at': occurred_at, 'id': event_id, 'type': type, 'outcome': outcome}) FILTER (
+        reach = 'bad'
+        OR (type = 'call.wrapped_up' AND direction = 'outbound' AND lower(translate(outcome, '_-', '  ')) IN (
+            'wrong number', 'wrong person', 'invalid number', 'not in service'
+        ))
+    ) AS bad
 FROM events
 GROUP BY contact_point_id
 UNION ALL
@@ -59,7 +69,15 @@ SELECT
     CASE WHEN NOT reachable THEN coalesce(e.ended_at, s.bad.at) END AS unreachable_since,
     CASE
         WHEN e.ended_at IS NOT NULL THEN 'contact_point.ended'
-        WHEN NOT reachable THEN s.bad.type || coalesce(' (' || s.bad.outcome || ')', '')
+        WHEN NOT reachable THEN CASE s.bad.type
+            WHEN 'message.bounced' THEN 'mail bounced'
+            WHEN 'item.returned' THEN 'letter returned'
+            WHEN 'call.failed' THEN 'call failed'
+            WHEN 'call.wrapped_up' THEN 'call reached nobody of theirs'
+            WHEN 'dm.failed' THEN 'message failed'
+            WHEN 'account.blocked' THEN 'we are blocked'
+            ELSE s.bad.type
+        END || coalesce(' (' || s.bad.outcome || ')', '')
     END AS unreachable_reason
 FROM state AS s
 JOIN points AS p USING (contact_point_id)

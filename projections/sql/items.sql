@@ -1,5 +1,5 @@
 -- projection: items
--- version: 1
+-- version: 2
 -- sort: merged
 -- key: message_ref, contact_point
 
@@ -21,6 +21,9 @@ SELECT
     min(occurred_at) FILTER (item = 'returned') AS returned_at,
     min(occurred_at) FILTER (item = 'failed') AS failed_at,
     count(*) FILTER (item = 'opened') AS opens,
+    min(occurred_at) FILTER (item = 'delivered' AND outcome IS DISTINCT FROM 'estimated') AS certain_at,
+    min(CASE outcome WHEN 'scan' THEN 1 WHEN 'logical' THEN 2 WHEN 'estimated' THEN 3 END)
+        FILTER (item = 'delivered' AND channel = 'post') AS basis,
     max(engagement) AS engagement
 FROM events
 WHERE item IS NOT NULL AND item_ref IS NOT NULL
@@ -44,6 +47,8 @@ SELECT
     min(returned_at) AS returned_at,
     min(failed_at) AS failed_at,
     sum(opens)::BIGINT AS opens,
+    min(certain_at) AS certain_at,
+    min(basis) AS basis,
     max(engagement) AS engagement
 FROM parts
 GROUP BY message_ref, contact_point_id
@@ -61,12 +66,18 @@ SELECT
     s.created_at,
     s.sent_at,
     s.delivered_at,
+    ['scan', 'logical', 'estimated'][s.basis] AS delivery_basis,
     s.opened_at,
     s.clicked_at,
     s.answered_at,
     s.paid_at,
     s.returned_at,
     s.failed_at,
+    store.seconds_until(began_at, s.delivered_at) AS delivered_s,
+    store.seconds_until(began_at, s.opened_at) AS opened_s,
+    store.seconds_until(began_at, s.clicked_at) AS clicked_s,
+    store.seconds_until(began_at, s.answered_at) AS answered_s,
+    store.seconds_until(began_at, s.paid_at) AS paid_s,
     s.opens,
     s.engagement,
     CASE
@@ -81,8 +92,12 @@ SELECT
         ELSE 'created'
     END AS furthest
 FROM (
-    -- greatest() passes over NULLs.
-    SELECT *, greatest(delivered_at, opened_at, clicked_at, answered_at, paid_at) AS reached_at FROM state
+    -- least() and greatest() pass over NULLs. What the calendar alone delivered loses to what came back.
+    SELECT
+        *,
+        greatest(certain_at, opened_at, clicked_at, answered_at, paid_at) AS reached_at,
+        least(created_at, sent_at) AS began_at
+    FROM state
 ) AS s
 JOIN points AS p USING (contact_point_id)
 LEFT JOIN members AS m USING (contact_point_id)

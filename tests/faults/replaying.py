@@ -26,6 +26,9 @@ COUNTED, NOT_COUNTED = (
 )
 assert COUNTED in ITEMS.text
 
+FIRST = ITEMS.version
+"""The version that the program has."""
+
 CHANGING = ("items", "channel_preference")
 """Views that the rule changes: itself, and one that reads it."""
 
@@ -34,17 +37,22 @@ Seen = dict[str, tuple[int, int]]
 
 
 def rule(version: int) -> str:
-    """The SQL of `items` in this version: an even one does not count that something was opened."""
-    text = ITEMS.text.replace("version: 1", f"version: {version}")
-    return text if version % 2 else text.replace(COUNTED, NOT_COUNTED)
+    """The SQL of `items` in this version: every other one does not count that something was opened."""
+    text = ITEMS.text.replace(f"version: {FIRST}", f"version: {version}")
+    return text if counts_opens(version) else text.replace(COUNTED, NOT_COUNTED)
+
+
+def counts_opens(version: int) -> bool:
+    """Whether it has the rule of the program's version."""
+    return (version - FIRST) % 2 == 0
 
 
 def expected(home: Home, truth: Truth) -> tuple[Seen, Seen]:
-    """What the views show by the even and by the odd rule: of stores that never knew another one, and that equal the
-    oracle with the same rule."""
+    """What the views show by the changed rule and by the program's: of stores that never knew another one, and that
+    equal the oracle with the same rule."""
     others = [one for one in all_projections() if one.name != "items"]
     found = []
-    for version in (2, 1):
+    for version in (FIRST + 1, FIRST):
         path = home.folder / f"expected-{len(truth.events)}-{version}.duckdb"
         with home.open() as log, Store.open(path, projections=[*others, parse(rule(version))]) as store:
             Projector(log, store, REGISTRY).run(until_caught_up=True)
@@ -65,7 +73,7 @@ def assert_by_rule(store: Store, truth: Truth, version: int) -> None:
 
 @contextmanager
 def _rule_of_the_oracle(version: int) -> Iterator[None]:
-    if version % 2:
+    if counts_opens(version):
         yield
         return
     before = oracle.items

@@ -18,7 +18,17 @@ from projections.projection import parse
 from projections.store import Store
 from tests.faults.checks import Truth, assert_whole, look
 from tests.faults.homes import until
-from tests.faults.replaying import Replay, assert_by_rule, expected, live_of, rule, seen, states
+from tests.faults.replaying import (
+    FIRST,
+    Replay,
+    assert_by_rule,
+    counts_opens,
+    expected,
+    live_of,
+    rule,
+    seen,
+    states,
+)
 from tests.faults.steps import BACK, CANCEL, PAUSE, REBUILD, REPLAY, RETIRE, SWITCH
 from tests.folding import REGISTRY
 from touchlog.client import Reader
@@ -132,7 +142,7 @@ class Edges:
     def _assert_live(self, version, step):
         found = states(self.home.store)
         assert live_of(found) == version, (step, found)
-        assert seen(self.home.store) == self.by_rule[version % 2], step
+        assert seen(self.home.store) == self.by_rule[counts_opens(version)], step
 
 
 def _build(store):
@@ -197,7 +207,9 @@ def test_switched_to_and_fro_under_eight_readers(home, row, dice, times, truth):
         for name, (before, after) in _MARKS.items():
             (live,) = (one for one in store.live() if one.name == name)
             assert before in live.text
-            marked = parse(live.text.replace("version: 1", "version: 2").replace(before, after))
+            marked = parse(
+                live.text.replace(f"version: {live.version}", f"version: {live.version + 1}").replace(before, after)
+            )
             rebuild.begin(store, [marked], {})
         projector = Projector(log, store, REGISTRY, batch_size=home.batch, compact_after=home.compact_after)
         _build(store)
@@ -224,8 +236,8 @@ def test_switched_to_and_fro_under_eight_readers(home, row, dice, times, truth):
                     reader.join(60)
         rebuild.cancel(store, [])
     for versions, items, topics, _ in answers:
-        assert (versions, items, topics) in [([1, 1], False, False), ([2, 2], True, True)]
-    assert {versions[0] for versions, *_ in answers} == {1, 2}, "the readers saw both"
+        assert (versions, items, topics) in [([FIRST, 1], False, False), ([FIRST + 1, 2], True, True)]
+    assert {versions[0] for versions, *_ in answers} == {FIRST, FIRST + 1}, "the readers saw both"
     assert len({applied for *_, applied in answers}) > 1, "the readers saw batches come"
     assert_whole(home, truth)
 
@@ -257,12 +269,12 @@ def test_ready_under_inflow(home, row, dice, times, truth, replay):
         truth.grow(log, 300, far=1200)
         projector = home.project("--rebuild-share", 0.3, until_caught_up=False, victim=("--slice", _SLICE))
         until(lambda: home.answers() or not projector.running, "the projector answers")
-        asking = replay.start("rebuild", replay.file(2))
+        asking = replay.start("rebuild", replay.file(FIRST + 1))
         lags, state = [], None
         while state != "ready":
             asked = reader.sql(
                 "SELECT (SELECT sum(read) FROM touchlog.batches)::BIGINT AS read,"
-                " (SELECT state FROM touchlog.projections WHERE name = 'items' AND version = 2) AS state"
+                f" (SELECT state FROM touchlog.projections WHERE name = 'items' AND version = {FIRST + 1}) AS state"
             )
             read, state = asked["read"][0].as_py(), asked["state"][0].as_py()
             lags.append(truth.records - read)
@@ -275,13 +287,13 @@ def test_ready_under_inflow(home, row, dice, times, truth, replay):
         assert asking.wait() == 0, asking.said
         row.runs = len(lags)
         row.fault += f" (lag at the end {lags[-1]})"
-        assert states(home.store) == {1: "live", 2: "ready"}
+        assert states(home.store) == {FIRST: "live", FIRST + 1: "ready"}
         replay.do("switch")
         projector.send(signal.SIGTERM)
         assert projector.wait() == 0, projector.said
     home.project_to_the_end()
     with Store.open(home.store) as store:
-        assert_by_rule(store, truth, 2)
+        assert_by_rule(store, truth, FIRST + 1)
     replay.do("switch", "--back")
     assert_whole(home, truth)
 
@@ -295,7 +307,7 @@ def test_paused_cancelled_begun_again_and_gone_on_with(home, row, dice, truth, r
     slowly = {"until_caught_up": False, "victim": ("--slice", 20)}
     projector = home.project("--rebuild-share", 0.02, **slowly)
     until(lambda: home.answers() or not projector.running, "the projector answers")
-    file = replay.file(2)
+    file = replay.file(FIRST + 1)
     for words, state in (
         (("rebuild", file, "--no-wait"), "building"),
         (("rebuild", "--pause"), "paused"),
@@ -314,7 +326,7 @@ def test_paused_cancelled_begun_again_and_gone_on_with(home, row, dice, truth, r
         assert seen(home.store) == odd
         row.runs += 1
     assert projector.kill()
-    assert states(home.store) == {1: "live", 2: "building"}
+    assert states(home.store) == {FIRST: "live", FIRST + 1: "building"}
     successor = home.project(**slowly)
     until(lambda: home.answers() or not successor.running, "the projector answers")
     until(lambda: states(home.store)[2] == "ready", "the successor built it")
@@ -332,11 +344,11 @@ def test_who_waits_for_a_projector_that_is_killed_goes_on_alone(home, row, truth
     row.fault = "the projector killed in the middle of a build that a command waits for"
     projector = home.project("--rebuild-share", 0.02, until_caught_up=False, victim=("--slice", 20))
     until(lambda: home.answers() or not projector.running, "the projector answers")
-    asking = replay.start("rebuild", replay.file(2))
+    asking = replay.start("rebuild", replay.file(FIRST + 1))
     until(lambda: states(home.store).get(2) == "building" and 0 < replay.built() < 1, "it is being built")
     assert projector.kill()
     assert asking.wait() == 0, asking.said
-    assert states(home.store) == {1: "live", 2: "ready"}, asking.said
+    assert states(home.store) == {FIRST: "live", FIRST + 1: "ready"}, asking.said
     row.runs = 1
 
 
@@ -345,9 +357,9 @@ def test_a_projector_that_only_catches_up_builds_too(home, row, truth):
     """Where `project --until-caught-up` is all that ever runs, a version that was begun gets ready."""
     row.fault = "a build left to project --until-caught-up"
     with Store.open(home.store) as store:
-        rebuild.begin(store, [parse(rule(2))], {})
+        rebuild.begin(store, [parse(rule(FIRST + 1))], {})
     home.project_to_the_end()
-    assert states(home.store) == {1: "live", 2: "ready"}
+    assert states(home.store) == {FIRST: "live", FIRST + 1: "ready"}
     row.runs = 1
 
 

@@ -23,6 +23,8 @@ VIEWS = (
     "items",
     "consent",
     "channel_preference",
+    "audience",
+    "invoices",
     "customers",
     "topics",
     "response_times",
@@ -30,7 +32,7 @@ VIEWS = (
     "identity_links",
     "identity_review",
 )
-DEPEND_ON_NOW = frozenset({"conversations", "consent", "channel_preference", "customers", "topics"})
+DEPEND_ON_NOW = frozenset({"conversations", "consent", "channel_preference", "audience", "customers", "topics"})
 TELL_OF_THE_FOLDING = frozenset({"observed_at", "customer_id_then", "topic_name", "partition", "log_offset", "batch"})
 """Columns of `interactions` that are no function of the set of events."""
 

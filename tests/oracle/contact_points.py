@@ -7,6 +7,15 @@ from schemas.models import Assurance
 from tests.oracle.entries import Entry, later_holder, plain
 from tests.oracle.identity import Identity
 
+WORDS = {
+    "message.bounced": "mail bounced",
+    "item.returned": "letter returned",
+    "call.failed": "call failed",
+    "call.wrapped_up": "call reached nobody of theirs",
+    "dm.failed": "message failed",
+    "account.blocked": "we are blocked",
+}
+WRONG_NUMBER = ("wrong number", "wrong person", "invalid number", "not in service")
 ASSURANCES = [str(assurance) for assurance in Assurance]
 
 
@@ -28,9 +37,9 @@ def contact_points(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
     for entry in entries:
         if entry.on_a_channel and entry.key in rows:
             rows[entry.key]["events"] += 1
-        if entry.meaning.reach == "bad":
+        if entry.meaning.reach == "bad" or _is_wrong_number(entry):
             bad[entry.key] = entry
-        elif entry.meaning.reach == "good":
+        elif entry.meaning.reach == "good" or _is_use(entry):
             good[entry.key] = entry
     for key, newest_bad in bad.items():
         restored = key in good and good[key].at > newest_bad.at
@@ -44,6 +53,24 @@ def contact_points(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
                 rows[one] |= {"reachable": False, "unreachable_since": moment, "unreachable_reason": reason}
                 rows[one]["ended_at"] = moment
     return list(rows.values())
+
+
+def _is_wrong_number(entry: Entry) -> bool:
+    """The agent who called noted so."""
+    noted = (entry.outcome or "").lower().replace("_", " ").replace("-", " ")
+    return entry.event.type == "call.wrapped_up" and entry.event.direction == "outbound" and noted in WRONG_NUMBER
+
+
+def _is_use(entry: Entry) -> bool:
+    """The customer came through it, and the system vouches for that."""
+    primary, meaning = entry.points[0], entry.meaning
+    return (
+        entry.event.direction == "inbound"
+        and (meaning.customer or meaning.opens)
+        and meaning.item != "opened"
+        and primary.role == "self"
+        and primary.assurance in ("attested", "asserted")
+    )
 
 
 def _unseen(point: Any, who: Identity) -> dict[str, Any]:
@@ -68,4 +95,8 @@ def _unseen(point: Any, who: Identity) -> dict[str, Any]:
 
 def _unreachable(bad: Entry) -> dict[str, Any]:
     outcome = "" if bad.outcome is None else f" ({bad.outcome})"
-    return {"reachable": False, "unreachable_since": bad.at, "unreachable_reason": bad.event.type + outcome}
+    return {
+        "reachable": False,
+        "unreachable_since": bad.at,
+        "unreachable_reason": WORDS.get(bad.event.type, bad.event.type) + outcome,
+    }

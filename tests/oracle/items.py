@@ -11,6 +11,7 @@ STEPS = ("created", "sent", "delivered", "opened", "clicked", "answered", "paid"
 PROGRESS = ("created", "sent", "delivered", "opened", "clicked", "answered", "paid")
 ENDINGS = ("returned", "failed")
 PROOFS_OF_ARRIVAL = ("delivered", "opened", "clicked", "answered", "paid")
+SUREST = ("scan", "logical", "estimated")
 
 
 def items(entries: list[Entry], who: Identity) -> list[dict[str, Any]]:
@@ -46,10 +47,32 @@ def _item(reference: str, key: str, events: list[Entry], who: Identity) -> dict[
         "purpose": _first(events, "purpose"),
         "summary": _first(events, "summary"),
         **{f"{step}_at": at for step, at in times.items()},
+        **{f"{step}_s": _seconds(times, step) for step in PROOFS_OF_ARRIVAL},
+        "delivery_basis": min(_bases(events), key=SUREST.index, default=None),
         "opens": sum(entry.meaning.item == "opened" for entry in events),
         "engagement": max(entry.meaning.engagement for entry in events),
-        "furthest": _furthest(times),
+        "furthest": _furthest(times | {"delivered": _earliest(_certain(events), "delivered")}, times),
     }
+
+
+def _bases(events: list[Entry]) -> list[str]:
+    """How the carrier knows, of every delivery by post that says so."""
+    said = (text(getattr(entry.event, "delivery_basis", None)) for entry in events if entry.meaning.item == "delivered")
+    return [basis for basis in said if basis is not None]
+
+
+def _certain(events: list[Entry]) -> list[Entry]:
+    """Without what only the calendar says."""
+    return [entry for entry in events if text(getattr(entry.event, "delivery_basis", None)) != "estimated"]
+
+
+def _seconds(times: dict[str, Any], step: str) -> int | None:
+    """From when it was created or sent, whichever was first, to a step: whole seconds, at least 0."""
+    began = min((times[name] for name in ("created", "sent") if times[name] is not None), default=None)
+    if began is None or times[step] is None:
+        return None
+    passed = times[step] - began
+    return max(0, passed.days * 86_400 + passed.seconds)
 
 
 def _earliest(events: list[Entry], step: str) -> Any:
@@ -62,12 +85,12 @@ def _first(events: list[Entry], field: str) -> str | None:
     return text(next((value for value in values if value is not None), None))
 
 
-def _furthest(times: dict[str, Any]) -> str | None:
-    """`returned` before `failed` when both hold."""
+def _furthest(certain: dict[str, Any], times: dict[str, Any]) -> str | None:
+    """`returned` before `failed` when both hold; `certain` has no delivery that is only estimated."""
     for ending in ENDINGS:
         ended = times[ending]
         if ended is not None and not any(
-            times[step] is not None and times[step] >= ended for step in PROOFS_OF_ARRIVAL
+            certain[step] is not None and certain[step] >= ended for step in PROOFS_OF_ARRIVAL
         ):
             return ending
     return next((step for step in reversed(PROGRESS) if times[step] is not None), None)

@@ -1,6 +1,7 @@
 """All views of a log, one event at a time, with dicts and lists: written from docs/views.md alone.
 
-It shares no code with the projections, only the tables of `schemas` and the settings of `projections.identity_rules`.
+It shares no code with the projections, only the tables of `schemas` and the settings of `projections.identity_rules`
+and `projections.contact_rules`.
 Where docs/views.md leaves a choice, the docstring of the function that takes it says which.
 """
 
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.models import Event
+from tests.oracle.audience import audience
 from tests.oracle.consent import consent
 from tests.oracle.contact_points import contact_points
 from tests.oracle.continuations import continuations
@@ -16,6 +18,7 @@ from tests.oracle.conversations import conversations, histories
 from tests.oracle.customers import customers
 from tests.oracle.entries import entries_of
 from tests.oracle.identity import identify, identity_links, identity_review
+from tests.oracle.invoices import invoices
 from tests.oracle.items import items
 from tests.oracle.preference import channel_preference
 from tests.oracle.response_times import response_times
@@ -52,6 +55,8 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     rows["channel_preference"] = channel_preference(
         said, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
     )
+    rows["audience"] = audience(points=rows["contact_points"], preference=rows["channel_preference"])
+    rows["invoices"] = invoices(entries, who)
     rows["customers"] = customers(
         entries,
         who,

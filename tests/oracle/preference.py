@@ -6,20 +6,18 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from projections.contact_rules import KIND_OF_CHANNEL, MARKETING, NEEDS_OPT_IN, ORDER
 from schemas.codec import micros
-from tests.oracle.consent import CONTENT_TYPES, statements_of
+from tests.oracle.consent import CONTENT_TYPES, statements
 from tests.oracle.entries import Entry
 from tests.oracle.identity import Identity
 
 Row = dict[str, Any]
 
-KIND_OF_CHANNEL = {"email": "email", "post": "postal", "phone": "phone", "chat": "visitor", "social": "social"}
-ORDER = ["email", "post", "phone", "chat", "social"]
-"""The organisation's."""
-
 LIFE = ("created_at", "sent_at", "delivered_at", "opened_at", "clicked_at", "answered_at", "paid_at")
 ENDED = ("returned_at", "failed_at")
 MONTHS = 24
+STATED = {"opt_out": "opted out", "do_not_contact": "not to be contacted"}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,7 +26,7 @@ class Known:
 
     points: list[Row] = field(default_factory=list)
     items: list[Row] = field(default_factory=list)
-    refusals: list[Row] = field(default_factory=list)
+    consent: list[Row] = field(default_factory=list)
     wishes: list[tuple[Any, Entry]] = field(default_factory=list)
 
 
@@ -46,96 +44,123 @@ def channel_preference(
     for item in items:
         customers[item["customer_id"]].items.append(item)
     for row in consent:
-        if not row["allowed"]:
-            customers[row["customer_id"]].refusals.append(row)
-    for entry in entries:
-        for statement in statements_of(entry):
-            if statement.kind == "prefer" and statement.channel is not None:
-                customers[who.customer_of(entry.key)].wishes.append((statement, entry))
+        customers[row["customer_id"]].consent.append(row)
+    for statement, entry in statements(entries, who):
+        if statement.kind == "prefer" and statement.channel is not None:
+            customers[who.customer_of(entry.key)].wishes.append((statement, entry))
     rows = []
     for customer, known in customers.items():
         if any(point["kind"] != "anonymous" for point in known.points):
             for content_type in CONTENT_TYPES:
-                rows += _rows(customer, content_type, known, now)
+                rows += _rows(customer, content_type, known, who, now)
     return rows
 
 
-def _rows(customer: str, content_type: str, known: Known, now: datetime) -> list[Row]:
+def _rows(customer: str, content_type: str, known: Known, who: Identity, now: datetime) -> list[Row]:
     wish = _wish(known, content_type)
     responses = _responses(known, content_type, now)
     enough = sum(len(items) for items in responses.values()) >= 3 and len(responses) >= 2
     rows = []
-    for channel in ORDER:
-        point = _point(known, channel)
-        if point is None:
+    for channel in ORDER[content_type]:
+        wished = wish if wish is not None and wish[0].channel == channel else None
+        about = None if wished is None or wished[0].about is None else who.holder(wished[0].about, wished[1].at)
+        found = _target(known, content_type, channel, about)
+        if found is None:
             continue
+        point, obstacle = found
         items = responses.get(channel, [])
-        row = {
-            "customer_id": customer,
-            "content_type": content_type,
-            "channel": channel,
-            "rank": None,
-            "contact_point": point["contact_point"],
-            "basis": None,
-            "score": _score(items) if items else 0,
-            "delivered": len(items),
-            "engaged": sum(engagement > 0 for _, engagement in items),
-            "reason": None,
-        }
-        refusal = _refusal(known, content_type, channel, point)
-        if refusal is not None:
-            because = f"{refusal['stated']} through {refusal['stated_through']} on {refusal['since']:%Y-%m-%d}"
-            row |= {"basis": "legal", "score": 0, "reason": because}
-        elif not point["reachable"]:
-            because = f"{point['unreachable_reason']} on {point['unreachable_since']:%Y-%m-%d}"
-            row |= {"basis": "unreachable", "score": 0, "reason": because}
-        elif wish is not None and wish[0].channel == channel:
-            row |= {"basis": "stated", "reason": f"stated through {wish[1].channel} on {wish[1].at:%Y-%m-%d}"}
-        elif enough and row["engaged"]:
-            row |= {"basis": "inferred", "reason": f"responded to {row['engaged']} of {row['delivered']}"}
+        engaged = sum(engagement > 0 for _, _, engagement in items)
+        if obstacle is not None:
+            basis, because = obstacle
+        elif wished is not None:
+            basis, because = "stated", f"stated through {wished[1].channel} on {wished[1].at:%Y-%m-%d}"
+        elif enough and engaged:
+            since = min(at for at, _, _ in items)
+            basis, because = "inferred", f"responded to {engaged} of {len(items)} since {since:%Y-%m-%d}"
         else:
-            row |= {"basis": "default", "reason": "the organisation's default"}
-        row["reason"] = f"{channel} for {content_type}: {row['reason']}"
-        rows.append(row)
-    _rank(rows)
+            basis, because = "default", "the organisation's default"
+        rows.append(
+            {
+                "customer_id": customer,
+                "content_type": content_type,
+                "channel": channel,
+                "rank": None,
+                "contact_point": point["contact_point"],
+                "basis": basis,
+                "score": _score(items) if items and obstacle is None else 0,
+                "delivered": len(items),
+                "engaged": engaged,
+                "reason": f"{channel} for {content_type}: {because}",
+            }
+        )
+    _rank(rows, ORDER[content_type])
     return rows
 
 
-def _rank(rows: list[Row]) -> None:
+def _rank(rows: list[Row], order: tuple[str, ...]) -> None:
     bases = ["stated", "inferred", "default"]
     best_first = sorted(
         (row for row in rows if row["basis"] in bases),
         key=lambda row: (
             bases.index(row["basis"]),
             -row["score"] if row["basis"] == "inferred" else 0,
-            ORDER.index(row["channel"]),
+            order.index(row["channel"]),
         ),
     )
     for rank, row in enumerate(best_first, start=1):
         row["rank"] = rank
 
 
-def _point(known: Known, channel: str) -> Row | None:
-    """Reachable before others, then the last seen, then the smallest key."""
-    candidates = [row for row in known.points if row["kind"] == KIND_OF_CHANNEL[channel] and row["normalised"]]
+def _target(known: Known, content_type: str, channel: str, wished: str | None) -> tuple[Row, Any] | None:
+    """One that can be used, then the one wished for, a reachable one, the last seen, the smallest key; and what stands
+    in the way of using it."""
+    candidates = [
+        (row, _obstacle(known, content_type, channel, row))
+        for row in known.points
+        if row["kind"] == KIND_OF_CHANNEL[channel] and row["normalised"]
+    ]
     return min(
         candidates,
-        key=lambda row: (not row["reachable"], -micros(row["last_seen"]), row["contact_point"]),
+        key=lambda found: (
+            found[1] is not None,
+            found[0]["contact_point"] != wished,
+            not found[0]["reachable"],
+            -micros(found[0]["last_seen"]),
+            found[0]["contact_point"],
+        ),
         default=None,
     )
 
 
-def _refusal(known: Known, content_type: str, channel: str, point: Row) -> Row | None:
-    """The person's own before that of the contact point."""
-    found: dict[bool, Row] = {}
-    for row in known.refusals:
-        if (row["content_type"], row["channel"]) != (content_type, channel):
-            continue
-        if row["stated"] == "do_not_contact" and (content_type, channel) == ("invoices", "post"):
-            continue
-        if row["contact_point"] in (None, point["contact_point"]):
-            found[row["contact_point"] is None] = row
-    return found.get(True) or found.get(False)
+def _obstacle(known: Known, content_type: str, channel: str, point: Row) -> tuple[str, str] | None:
+    """(basis, why) of the first that holds: refused, unreachable, not clear whose, no opt-in where one is needed."""
+    about = {
+        row["contact_point"]: row
+        for row in known.consent
+        if (row["content_type"], row["channel"]) == (content_type, channel)
+    }
+    person, own = about.get(None), about.get(point["contact_point"])
+    opted_in = [row for row in (person, own) if row is not None and row["stated"] == "opt_in"]
+    excepted = person is not None and own in opted_in and own is not None and own["since"] > person["since"]
+    if person is not None and not person["allowed"] and not excepted:
+        return "legal", _refused(person)
+    if own is not None and not own["allowed"]:
+        return "legal", _refused(own)
+    if not point["reachable"]:
+        return "unreachable", f"{point['unreachable_reason']} on {point['unreachable_since']:%Y-%m-%d}"
+    if content_type in MARKETING and point["shared"]:
+        return "unclear", "shared with others"
+    if content_type in MARKETING and point["assurance"] not in ("attested", "asserted"):
+        return "unclear", f"only {point['assurance']}"
+    if (content_type, channel) in NEEDS_OPT_IN and not opted_in:
+        return "no_opt_in", "no opt-in"
+    return None
+
+
+def _refused(row: Row) -> str:
+    until = f" until {row['until']:%Y-%m-%d}" if row["until"] is not None else ""
+    what = f"paused{until}" if row["stated"] == "pause" else STATED[row["stated"]]
+    return f"{what}, said through {row['stated_through']} on {row['since']:%Y-%m-%d}"
 
 
 def _wish(known: Known, content_type: str) -> tuple[Any, Entry] | None:
@@ -147,9 +172,9 @@ def _wish(known: Known, content_type: str) -> tuple[Any, Entry] | None:
     )
 
 
-def _responses(known: Known, content_type: str, now: datetime) -> dict[str, list[tuple[int, int]]]:
-    """(weight, engagement) of the items that tell what the customer responds to, by channel."""
-    found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+def _responses(known: Known, content_type: str, now: datetime) -> dict[str, list[tuple[datetime, int, int]]]:
+    """(when, weight, engagement) of the items that tell what the customer responds to, by channel."""
+    found: dict[str, list[tuple[datetime, int, int]]] = defaultdict(list)
     for item in known.items:
         arrived = [step for step in LIFE if step != "created_at" and item[step] is not None]
         if item["content_type"] != content_type or not arrived or any(item[end] is not None for end in ENDED):
@@ -157,7 +182,7 @@ def _responses(known: Known, content_type: str, now: datetime) -> dict[str, list
         at = min(item[step] for step in LIFE if item[step] is not None)
         age = max(0, (now.year - at.year) * 12 + now.month - at.month)
         if age <= MONTHS:
-            found[item["channel"]].append((weight_of(age), item["engagement"]))
+            found[item["channel"]].append((at, weight_of(age), item["engagement"]))
     return found
 
 
@@ -167,8 +192,8 @@ def weight_of(months: int) -> int:
     return max(weight for weight in range(1025) if weight**6 * 2**months <= 1024**6)
 
 
-def _score(items: list[tuple[int, int]]) -> float:
+def _score(items: list[tuple[datetime, int, int]]) -> float:
     """Four digits, a half upwards, exactly."""
-    numerator = sum(weight * engagement for weight, engagement in items) + 4096
-    denominator = sum(weight * 10 for weight, _ in items) + 20480
+    numerator = sum(weight * engagement for _, weight, engagement in items) + 4096
+    denominator = sum(weight * 10 for _, weight, _ in items) + 20480
     return (2 * 10_000 * numerator + denominator) // (2 * denominator) / 10_000

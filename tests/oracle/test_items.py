@@ -30,12 +30,18 @@ def test_the_steps_of_an_item_come_in_any_order():
             "created_at": None,
             "sent_at": at("06-10 09:10"),
             "delivered_at": None,
+            "delivery_basis": None,
             "opened_at": at("06-10 09:04"),
             "clicked_at": None,
             "answered_at": at("06-11 09:00"),
             "paid_at": None,
             "returned_at": None,
             "failed_at": None,
+            "delivered_s": None,
+            "opened_s": 0,
+            "clicked_s": None,
+            "answered_s": 23 * 3600 + 50 * 60,
+            "paid_s": None,
             "opens": 2,
             "engagement": 10,
             "furthest": "answered",
@@ -50,6 +56,62 @@ def test_a_bounce_ends_an_item_unless_something_arrived_at_or_after_it():
     assert row(view("items", sent, bounced, before))["furthest"] == "failed"
     assert row(view("items", sent, bounced, same_time))["furthest"] == "delivered"
     assert row(view("items", sent, soft))["furthest"] == "sent"
+
+
+def letter(verb, when, **fields):
+    direction = "outbound" if verb == "item.posted" else "report"
+    return happened(f"post {verb}", when, HOME, **{"direction": direction, "message_ref": "p1", **fields})
+
+
+HOME = "postal:SE|11122|STOCKHOLM|STORGATAN 1"
+
+
+def test_what_the_calendar_delivered_loses_to_a_letter_that_came_back():
+    posted, returned = letter("item.posted", "06-10 09:00"), letter("item.returned", "06-11 09:00")
+    estimated = letter("item.delivered", "06-12 09:00", delivery_basis="estimated")
+    scanned = letter("item.delivered", "06-12 10:00", delivery_basis="scan")
+    assert part(row(view("items", posted, returned, estimated)), "furthest", "delivery_basis", "delivered_s") == {
+        "furthest": "returned",
+        "delivery_basis": "estimated",
+        "delivered_s": 2 * 86_400,
+    }
+    assert part(row(view("items", posted, returned, estimated, scanned)), "furthest", "delivery_basis") == {
+        "furthest": "delivered",
+        "delivery_basis": "scan",
+    }
+
+
+def test_an_invoice_its_reminders_and_its_payment_are_one_row():
+    about = {"case_refs": ("invoice:9001",), "content_type": "invoices"}
+    events = (
+        letter("item.created", "06-01 09:00", message_ref="p1", **about),
+        letter("item.posted", "06-02 09:00", message_ref="p1", **about),
+        mail("message.delivered", "06-08 09:00", message_ref="r1", **about),
+        mail("message.opened", "06-08 09:30", message_ref="r1", **about),
+        mail("message.sent", "06-08 10:00", message_ref="about it", **{**about, "content_type": "service"}),
+        happened("post invoice.paid", "06-10 09:00", ADAS_PHONE, message_ref="9001", **about),
+        mail("message.sent", "06-11 09:00", message_ref="r2", **about),
+    )
+    assert view("invoices", *events) == [
+        {
+            "invoice": "9001",
+            "customer_id": customer(HOME),
+            "contact_point": HOME,
+            "channel": "post",
+            "sent_at": at("06-02 09:00"),
+            "reminders": 1,
+            "reminded_at": at("06-08 09:00"),
+            "reminded_through": "email",
+            "paid_at": at("06-10 09:00"),
+            "paid_s": 8 * 86_400,
+            "paid_after_reminder_s": 2 * 86_400,
+        }
+    ]
+    assert part(row(view("invoices", events[5])), "contact_point", "channel", "paid_s") == {
+        "contact_point": ADAS_PHONE,
+        "channel": None,
+        "paid_s": None,
+    }
 
 
 def test_the_channel_of_an_item_is_that_of_its_first_event():

@@ -56,7 +56,21 @@ def test_random_logs_hold_everything_that_the_views_tell_apart():
         return {row[column] for row in views[view]}
 
     assert values("conversations", "state") == {"abandoned", "resolved", "waiting_on_us", "waiting_on_customer", "new"}
-    assert values("channel_preference", "basis") == {"legal", "unreachable", "stated", "inferred", "default"}
+    assert values("channel_preference", "basis") == {
+        *("legal", "unreachable", "unclear", "no_opt_in", "stated", "inferred", "default"),
+    }
+    left_out = {row["basis"] for row in views["audience"] if row["channel"] is None}
+    assert left_out == {"legal", "unreachable", "unclear", "no_opt_in", "no_contact_point"}
+    assert any(row["reminders"] and row["paid_after_reminder_s"] for row in views["invoices"])
+    assert values("items", "delivery_basis") == {None, "scan", "logical", "estimated"}
+    reasons = {(reason or "").partition(" (")[0] for reason in values("contact_points", "unreachable_reason")}
+    assert reasons >= {
+        "mail bounced",
+        "letter returned",
+        "call failed",
+        "call reached nobody of theirs",
+        "message failed",
+    }
     assert values("contact_points", "shared") == values("contact_points", "reachable") == {True, False}
     assert values("contact_points", "normalised") == {True, False}
     assert values("items", "furthest") == {

@@ -103,9 +103,10 @@ def test_a_contact_point_is_unreachable_from_a_hard_bounce_until_something_good_
             "first_seen": at("06-10 09:00"),
             "last_seen": at("06-10 09:00"),
             "events": 2,
+            "ended_at": None,
             "reachable": False,
             "unreachable_since": at("06-10 09:00"),
-            "unreachable_reason": "message.bounced (hard)",
+            "unreachable_reason": "mail bounced (hard)",
         }
     ]
     assert view("contact_points", bounced, later)[0]["reachable"] is True

@@ -138,16 +138,16 @@ def of_other_sql(name, **changes):
 
 def test_changed_sql_of_the_same_version_is_refused(path):
     Store.open(path).close()
-    with pytest.raises(ProjectionChanged, match=r"the SQL of projection items changed, its version 1 did not; raise"):
+    with pytest.raises(ProjectionChanged, match=r"the SQL of projection items changed, its version 2 did not; raise"):
         Store.open(path, projections=of_other_sql("items"))
 
 
 def test_another_version_waits_until_it_is_asked_for(path):
     with fold(path, [random_log(2, 60)]) as store:
         before = store.con.execute("SELECT count(*) FROM touchlog.items").fetchone()
-    with Store.open(path, projections=of_other_sql("items", version=2)) as store:
+    with Store.open(path, projections=of_other_sql("items", version=3)) as store:
         assert store.con.execute("SELECT count(*) FROM touchlog.items").fetchone() == before
-        assert [one.version for one in store.live() if one.name == "items"] == [1]
+        assert [one.version for one in store.live() if one.name == "items"] == [2]
 
 
 @pytest.mark.parametrize("name", ["items", "conversations", "lateness"])
@@ -306,7 +306,7 @@ def test_tails_come_in_the_order_of_their_batches(path):
 def test_tables_that_a_crash_left_half_written_are_gone_after_a_start(path):
     with Store.open(path) as store:
         store.con.execute("CREATE TABLE store.events_run_0_00000003_staging (a INTEGER)")
-        store.con.execute("CREATE TABLE items_v1.run_0_00000003_staging (a INTEGER)")
+        store.con.execute("CREATE TABLE items_v2.run_0_00000003_staging (a INTEGER)")
     with Store.open(path) as store:
         names = store.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert not [name for (name,) in names if "staging" in name]

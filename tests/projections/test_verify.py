@@ -116,7 +116,7 @@ def place(folded, tmp_path):
 def spoil(place, sql, point="contact_point_id"):
     """One statement that changes one row, with `{schema}` for a run of that schema; the key of its contact point."""
     with duckdb.connect(str(place.store)) as con:
-        for schema, prefix in (("store", "events_run"), ("items_v1", "run"), ("conversations_v2", "run")):
+        for schema, prefix in (("store", "events_run"), ("items_v2", "run"), ("conversations_v2", "run")):
             found = con.execute(
                 "SELECT max(table_name) FROM duckdb_tables() WHERE schema_name = ? AND starts_with(table_name, ?)",
                 [schema, prefix],
@@ -151,8 +151,8 @@ def test_an_event_that_was_changed_is_found_by_the_log(place):
 @pytest.mark.parametrize(
     "sql",
     [
-        "DELETE FROM {items_v1} WHERE rowid = (SELECT min(rowid) FROM {items_v1} WHERE sent_at IS NOT NULL)",
-        "UPDATE {items_v1} SET opens = opens + 1 WHERE rowid = (SELECT min(rowid) FROM {items_v1}"
+        "DELETE FROM {items_v2} WHERE rowid = (SELECT min(rowid) FROM {items_v2} WHERE sent_at IS NOT NULL)",
+        "UPDATE {items_v2} SET opens = opens + 1 WHERE rowid = (SELECT min(rowid) FROM {items_v2}"
         " WHERE sent_at IS NOT NULL)",
     ],
     ids=["gone", "changed"],
@@ -226,13 +226,13 @@ def test_the_log_may_go_on_meanwhile_and_the_store_too(place):
 
 def test_what_is_live_is_made_again_whatever_the_program_has_by_now(place):
     items = next(one for one in all_projections() if one.name == "items")
-    other = parse(items.text.replace("version: 1", "version: 2").replace("    s.opens,", "    s.opens + 1 AS opens,"))
+    other = parse(items.text.replace("version: 2", "version: 3").replace("    s.opens,", "    s.opens + 1 AS opens,"))
     with Store.open(place.store) as store:
         rebuild.begin(store, [other], {})
         Compaction(store, after=10**9).finish()
         rebuild.settle(store, store.positions())
         rebuild.switch(store, ["items"])
-        assert {one.version for one in store.live() if one.name == "items"} == {2}
+        assert {one.version for one in store.live() if one.name == "items"} == {3}
     assert place.found(of=5) == NOTHING
 
 

@@ -243,7 +243,7 @@ def test_every_story_is_in_the_views(demo: Demo):
     assert len(shared) == len(FAMILIES)
     unreachable = demo.rows("SELECT DISTINCT kind, unreachable_reason FROM touchlog.contact_points WHERE NOT reachable")
     reasons = {row["unreachable_reason"].partition(" ")[0] for row in unreachable}
-    assert {"message.bounced", "item.returned"} <= reasons
+    assert {"mail", "letter"} <= reasons
     stated = demo.rows("SELECT DISTINCT channel, stated, stated_through AS through FROM touchlog.consent")
     assert {"channel": "email", "stated": "opt_out", "through": "email"} in stated
     assert {"channel": "post", "stated": "opt_out", "through": "post"} in stated

@@ -61,7 +61,7 @@ CARD: dict[str, Any] = {
     "contact_points": [
         _point("visitor", "c0ffee00"),
         _point("postal", "SE|11122|STOCKHOLM|STORGATAN 1", reachable=False, unreachable_since="2026-03-09T00:00:00Z",
-               unreachable_reason="item.returned (moved)"),
+               unreachable_reason="letter returned (moved)"),
         _point("email", "family@example.org", shared=True, assurance="claimed"),
         _point("phone", "+46700000001", assurance="attested"),
         _point("email", "ada@example.org"),
@@ -78,7 +78,7 @@ CARD: dict[str, Any] = {
     "preferences": [
         _preference("news", "phone", 2, "the organisation's default"),
         _preference("news", "email", 1, "stated through phone on 2026-03-02"),
-        _preference("offers", "email", None, "opt_out through phone on 2026-03-01"),
+        _preference("offers", "email", None, "opted out, said through phone on 2026-03-01"),
         _preference("service", "phone", 1, "responded to 6 of 8"),
     ],
     "consent": [
@@ -126,14 +126,14 @@ we We call you back
 ● waiting for them 11 days chat
 opened 10 Mar 09:14
 wants news email stated through phone on 2026-03-02; else phone
-offers none no channel is left
+offers none email opted out, said through phone on 2026-03-01
 service phone responded to 6 of 8
 refused ✗ opted out of offers on every channel through phone on 1 Mar
 ✗ paused news on email at family@example.org until 1 Apr through phone on 1 Mar
 reach email ada@example.org
 phone +46 70 000 00 01
 email family@example.org shared with others only claimed
-post Storgatan 1, 11122 Stockholm, SE ✗ unreachable since 9 Mar: item returned (moved)
+post Storgatan 1, 11122 Stockholm, SE ✗ unreachable since 9 Mar: letter returned (moved)
 chat 1 browser or device
 about delivery 4 days, last 10 Mar
 last 12 Mar 09:05 email they Where is my parcel?

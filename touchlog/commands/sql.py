@@ -57,11 +57,15 @@ def command(settings: "Settings", query: str, form: str | None, rows: int, then:
         Reader(settings.store, timeout_s=settings.query_timeout) as reader,
         reader.batches(text, max_rows=None if limit is None else limit + 1, then=then) as answer,
     ):
-        write = {"json": _write_json, "csv": _write_csv}.get(form or "")
-        if write is not None:
-            write(answer)
+        if form is not None:
+            write_rows(answer, form)
         else:
             _print(answer, limit)
+
+
+def write_rows(answer: "pa.RecordBatchReader", form: str) -> None:
+    """An answer of any size to standard output, as it comes: `form` is json or csv."""
+    {"json": _write_json, "csv": _write_csv}[form](answer)
 
 
 def _standard_input() -> str:
