@@ -29,6 +29,12 @@ _FROM_1 = (
     )
     """,
     "CREATE TABLE store.published (batch INTEGER, published_at TIMESTAMPTZ, records BIGINT)",
+    """
+    CREATE TABLE store.metric_loads (
+        step INTEGER, loaded_at TIMESTAMPTZ, place INTEGER, name VARCHAR, version INTEGER, note VARCHAR,
+        definition VARCHAR, closed VARCHAR, calendar VARCHAR
+    )
+    """,
     # Two writers of one batch collide.
     """
     CREATE TABLE store.batches_2 (
