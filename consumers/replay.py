@@ -162,7 +162,7 @@ def same_as_log(
             )
     with tempfile.TemporaryDirectory(dir=scratch_dir) as folder:
         path = Path(folder) / verify.SCRATCH
-        verify.plant(path, live.projections)
+        verify.plant(path, live.projections, live.definitions)
         done = fold_again(
             log,
             path,

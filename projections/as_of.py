@@ -12,6 +12,7 @@ from uuid import UUID
 
 import duckdb
 
+from projections import metrics
 from projections.components import Components, FirstSeen, Link, Strength
 from projections.holdings import Holdings
 from projections.identity_rules import LIMITS, UNIQUE
@@ -246,8 +247,10 @@ def thread_rows(groups: Groups) -> list[tuple[UUID, UUID]]:
 
 
 def copy_whole(con: duckdb.DuckDBPyConnection, into: Store, cut: Cut) -> None:
-    """Everything of the cut from a store (a connection to it) into an empty one, streamed."""
+    """Everything of the cut from a store (a connection to it) into an empty one, streamed; and its definitions of
+    response times, as they stand now: they are settings, not events."""
     with into.transaction():
+        metrics.put(into.con, metrics.standing(con))
         for source, table in (("rows", "events_tail_00000000"), ("mention_rows", "mentions_tail_00000000")):
             reader = con.execute(f"SELECT * FROM store.{source} WHERE {cut.where}").to_arrow_reader(100_000)
             into.con.register("staged", reader)

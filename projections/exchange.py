@@ -16,12 +16,13 @@ say how far it got.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from log.log import TopicPartition
+from projections import metrics
 from schemas.errors import ConfigurationError, StoreBusy, StoreError
 
 PART = "part"
@@ -81,6 +82,7 @@ def exchange(path: Path | str) -> bool:
         raise ConfigurationError(
             f"{before} is still there, from the last exchange; free it: touchlog retire --source log"
         )
+    _carry(path, after)
     with _held(after) as con:
         _check_whole(con, after)
         with _held(path):
@@ -104,6 +106,7 @@ def exchange_back(path: Path | str) -> bool:
         raise ConfigurationError(f"there is no {before} to go back to: nothing was exchanged, or it was freed since")
     if after.exists() and not _same(path, after):
         raise ConfigurationError(f"{after} is there already; delete it, then go back")
+    _carry(path, before)
     with _held(before), _held(path):
         _move(before, path, after)
     return True
@@ -186,6 +189,23 @@ def _check_whole(con: duckdb.DuckDBPyConnection | None, path: Path) -> None:
     )
     if left:
         raise ConfigurationError(f"{path} is not folded to its end yet: {left} records are left; go on building it")
+
+
+def _carry(path: Path, other: Path) -> None:
+    """The definitions of response times that stand in the live store stand in the one that takes its place, whatever
+    was loaded since that was begun: they are settings of the place, not events."""
+    if not path.exists():
+        return
+    # A store of an earlier version has none, and takes the packaged ones when it is opened.
+    with suppress(duckdb.CatalogException):
+        with _opened(path, read_only=True) as con:
+            rows = metrics.standing(con)
+        # People who read it hold nobody up, as long as nothing has to be written.
+        with _opened(other, read_only=True) as con:
+            same = metrics.standing(con) == rows
+        if not same:
+            with _opened(other, read_only=False) as con:
+                metrics.put(con, rows)
 
 
 @contextmanager

@@ -147,6 +147,13 @@ _FROM_1 = (
 )
 
 _FROM_2 = (
+    # Definitions of response times.
+    """
+    CREATE TABLE store.metric_loads (
+        step INTEGER, loaded_at TIMESTAMPTZ, place INTEGER, name VARCHAR, version INTEGER, note VARCHAR,
+        definition VARCHAR, closed VARCHAR, calendar VARCHAR
+    )
+    """,
     # Contact points that ended.
     "CREATE TABLE store.endings (batch INTEGER, contact_point VARCHAR, event_id UUID, occurred_at TIMESTAMPTZ)",
     """

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from projections import versions
+from projections.metric_relations import SETTINGS, SETTINGS_MACROS
 from projections.projection import Projection
 from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
 from projections.versions import CURRENT, NEXT_SCHEMA
@@ -44,6 +45,11 @@ _OPERATIONS = {
         ) AS r USING (topic, partition, log_offset)
     """,
     "batches": "SELECT * FROM store.batches",
+    "metric_definitions": """
+        SELECT place, name, version, note, bots_answer, snoozes_pause, zone, definition, closed, calendar, loaded_at
+        FROM store.metric_definitions
+        ORDER BY place
+    """,
     "lag": """
         SELECT *, end_offset - next_offset AS lag, (SELECT max(committed_at) FROM store.batches) AS as_of
         FROM (
@@ -78,7 +84,7 @@ _OPERATIONS = {
     """,
 }
 
-_STORED = {name: stored(name) for name in (*TABLES, *DERIVED)}
+_STORED = {name: stored(name) for name in (*TABLES, *DERIVED, *SETTINGS)}
 
 
 def create_views(store: "Store") -> None:
@@ -86,11 +92,13 @@ def create_views(store: "Store") -> None:
     con = store.con
     con.execute("CREATE SCHEMA IF NOT EXISTS touchlog")
     _streams(store)
-    for macro in MACROS:
+    for macro in (*MACROS, *SETTINGS_MACROS):
         con.execute(macro)
     for name, sql in DERIVED.items():
         beneath = {given: text for given, text in _STORED.items() if given != name}
         con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
+    for name, sql in SETTINGS.items():
+        con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {sql}")
     for name, sql in _OPERATIONS.items():
         con.execute(f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}")
     create_public(store)

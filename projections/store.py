@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from log.log import TopicPartition
-from projections import layout, migrations, remembered, versions
+from projections import layout, metrics, migrations, remembered, versions
 from projections.beside import Beside
 from projections.projection import Projection, all_projections
 from projections.publish import create_views
@@ -44,6 +44,7 @@ _TABLES = {
     # Transactions do not see each other's inserts: two writers that commit the same batch at once collide here.
     "batches": layout.ddl(layout.SMALL_TABLES["batches"]) + ", PRIMARY KEY (batch)",
     **versions.TABLES,
+    "metric_loads": metrics.TABLE,
     "meta": "key VARCHAR, value VARCHAR",
 }
 
@@ -152,6 +153,7 @@ class Store:
         if remembered.layout_number(con) is None:
             raise StoreError(f"{self.path} is not a store of touchlog; name another file with --store")
         remembered.check_meaning(con, self.path)
+        metrics.begin(con)
         for schema, table in con.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE table_name LIKE '%staging%'"
         ).fetchall():

@@ -18,7 +18,7 @@ from uuid import UUID
 import duckdb
 
 from log.log import Position, TopicPartition
-from projections import card, versions
+from projections import card, metrics, versions
 from projections.as_of import Cut, copy_whole, member_rows, people
 from projections.checksums import (
     OF_ARRIVAL,
@@ -56,13 +56,15 @@ class Snapshot:
     """What a store says at `now`, all of it at one moment of the store.
 
     `positions`: up to where the log was folded; `topics`: name -> identity; `projections`: those that are live;
-    `duplicates`: repeated events met so far, of which only the first copy counts; `mended`: see there.
+    `definitions`: of response times; `duplicates`: repeated events met so far, of which only the first copy counts;
+    `mended`: see there.
     """
 
     now: datetime
     positions: Mapping[TopicPartition, int]
     topics: Mapping[str, str]
     projections: Sequence[Projection]
+    definitions: Sequence[metrics.Row]
     duplicates: int
     mended: Mapping[Position, bytes]
     checksums: Mapping[str, Checksum]
@@ -81,7 +83,7 @@ def from_tables(con: duckdb.DuckDBPyConnection, scratch_dir: Path | str | None, 
     """
     with _reading(con), tempfile.TemporaryDirectory(dir=scratch_dir) as folder:
         path = Path(folder) / SCRATCH
-        plant(path, _live(con))
+        plant(path, _live(con), metrics.standing(con))
         with Store.open(path) as rebuilt:
             copy_whole(con, rebuilt, Cut())
             return _differing(checksums(con, now), checksums(rebuilt.con, now))
@@ -124,6 +126,7 @@ def snapshot(con: duckdb.DuckDBPyConnection, now: datetime) -> Snapshot:
                 con.execute("SELECT topic, max_by(identity, batch) FROM store.topics GROUP BY topic").fetchall()
             ),
             projections=projections,
+            definitions=metrics.standing(con),
             duplicates=duplicates,
             mended=mended(con),
             checksums=checksums(con, now, views=views, leave_out=leave_out(duplicates)),
@@ -150,8 +153,9 @@ def mended(con: duckdb.DuckDBPyConnection) -> dict[Position, bytes]:
     return {Position(topic, partition, offset): bytes(value) for topic, partition, offset, value in rows}
 
 
-def plant(path: Path, projections: Sequence[Projection]) -> None:
-    """Begin a store's file with these projections live, whatever the program's own versions are by now."""
+def plant(path: Path, projections: Sequence[Projection], definitions: Sequence[metrics.Row]) -> None:
+    """Begin a store's file with these projections live and these definitions of response times standing, whatever the
+    program's own are by now."""
     with duckdb.connect(str(path)) as con:
         con.begin()
         con.execute("CREATE SCHEMA store")
@@ -160,6 +164,8 @@ def plant(path: Path, projections: Sequence[Projection]) -> None:
         for projection in projections:
             versions.register(con, projection, 0)
             versions.note(con, projection, LIVE)
+        con.execute(f"CREATE TABLE store.metric_loads ({metrics.TABLE})")
+        metrics.put(con, definitions)
         con.commit()
 
 
@@ -186,6 +192,7 @@ def _rebuilt(
     everything = Cut(batch=newest)
     scratch.con.begin()
     try:
+        metrics.put(scratch.con, metrics.standing(con))
         customers = {key: card.copy(con, scratch.con, key, everything) for key in keys}
         unknown = [contact_point_id(key) for key, customer in customers.items() if customer is None]
         if unknown:

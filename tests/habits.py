@@ -6,11 +6,11 @@ a conversation over several channels, an inferred preference, or statements that
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.event_types import EVENT_TYPES, Meaning
-from schemas.models import Channel, ContentType
+from schemas.models import Author, Channel, ContentType
 
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 """The moment for which views of these logs are asked: some events come after it."""
@@ -35,6 +35,27 @@ _DAYS = tuple(
     )
 )
 _NOW_AND_THEN = (_DAYS[:4] * 6) + _DAYS
+_AROUND_HOURS = tuple(
+    datetime.fromisoformat(text).replace(tzinfo=UTC)
+    for text in (
+        "2025-06-10T06:59:50",
+        "2025-06-10T10:00:00",
+        "2025-06-10T14:59:55",
+        "2025-06-11T03:00:00",
+        # A Friday evening, the night in which the clock goes forward, and the Monday.
+        "2025-03-28T15:30:00",
+        "2025-03-30T00:30:00",
+        "2025-03-30T01:00:00",
+        "2025-03-31T05:59:55",
+        "2025-04-18T09:00:00",
+        "2025-06-06T09:00:00",
+        "2024-02-28T16:00:00",
+        "2024-02-29T12:00:00",
+        "2025-10-26T00:15:00",
+        "2025-10-26T01:30:00",
+        "2025-10-27T07:00:00",
+    )
+)
 _CHANNELS = tuple(str(channel) for channel in Channel)
 
 
@@ -62,6 +83,11 @@ class Habits:
     items: tuple[str, ...] = ("m0", "m1", "m2", "m'3", 'm"4\\', "m5", "m6", "m7")
     content_types: tuple[Any, ...] = (None, "news", "news", "news", *ContentType)
     states: tuple[bool, ...] = (False,) * 4 + (True,)
+    authors: tuple[Author | None, ...] = (None,) * 8 + (Author.HUMAN, *Author)
+    promises: tuple[datetime | None, ...] = (
+        *(None, None, None, NOW),
+        *(NOW + timedelta(days=1), NOW + timedelta(days=9), NOW - timedelta(days=5)),
+    )
 
 
 def _often(event_types: list[str], *favourites: str) -> tuple[str, ...]:
@@ -184,4 +210,26 @@ CALLING = Habits(
     states=(False,),
 )
 
-ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING, COMPLAINING, BILLING, CALLING)
+WAITING = Habits(
+    types={
+        "email": ("message.received", "message.received", "message.sent", "conversation.resolved"),
+        "chat": (
+            *("message.received", "message.sent", "conversation.handed_off", "conversation.snoozed"),
+            *("conversation.snoozed", "conversation.abandoned", "conversation.resolved", "conversation.reopened"),
+        ),
+        "phone": ("call.queued", "call.offered", "call.answered", "call.transferred", "call.completed"),
+        "post": ("reply.received", "item.posted"),
+        "social": ("dm.received", "dm.sent", "conversation.transferred"),
+        "identity": _IDENTITY,
+    },
+    channels=("chat", "chat", "chat", "email", "phone", "phone", "post", "social"),
+    people=(0, 0, 1),
+    moments=_AROUND_HOURS,
+    threads=("c0", "c0", "c1"),
+    cases=((), (), (), ("A-1",)),
+    states=(False,),
+    authors=(None, None, Author.HUMAN, Author.BOT, Author.BOT, Author.TEMPLATE),
+    promises=(None, *_AROUND_HOURS),
+)
+
+ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING, COMPLAINING, BILLING, CALLING, WAITING)

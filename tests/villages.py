@@ -13,7 +13,6 @@ from schemas.event import NAMESPACE, build_event
 from schemas.event_types import EVENT_TYPES, OUR_STEPS
 from schemas.models import (
     AnsweredBy,
-    Author,
     BounceClass,
     Channel,
     ContactPoint,
@@ -187,9 +186,7 @@ def _references(pick: Pick, village: int, habits: Habits) -> dict[str, Any]:
         "answers_ref": local(pick((None, None, *habits.items))),
         "case_refs": tuple(f"{case}.{village}" for case in pick(habits.cases)),
         "read_up_to": pick((None, None, None, NOW - timedelta(days=1))),
-        "promised_at": pick(
-            (None, None, None, NOW, NOW + timedelta(days=1), NOW + timedelta(days=9), NOW - timedelta(days=5))
-        ),
+        "promised_at": pick(habits.promises),
     }
 
 
@@ -197,7 +194,7 @@ def _written(pick: Pick, habits: Habits) -> dict[str, Any]:
     return {
         "content_type": pick(habits.content_types),
         "purpose": pick((None, None, *Purpose)),
-        "author": pick((None,) * 8 + (Author.HUMAN, *Author)),
+        "author": pick(habits.authors),
         "machine": pick((None,) * 8 + (False, True)),
         "agent": pick((None, None, None, "agent-1", "agent-2", "")),
     }
@@ -240,6 +237,7 @@ def _own(pick: Pick, channel: str) -> dict[str, Any]:
             return {
                 "wait_s": number,
                 "ivr_path": text,
+                "queue": pick((None, "sales", "service", "")),
                 "answered_by": answered_by,
                 "disposition": pick((None, "sold", "Wrong_number")),
             }

@@ -12,7 +12,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Begin here": ("demo",),
     "Bring events in": ("produce", "emit", "formats"),
     "Fold them": ("project",),
-    "Ask": ("customer", "audience", "sql"),
+    "Ask": ("customer", "audience", "sql", "metrics"),
     "Who is who": ("identity",),
     "Replay it": ("rebuild", "diff", "switch", "retire", "verify"),
     "Look after it": ("status", "dead-letters", "log", "completion"),

@@ -14,6 +14,7 @@ from consumers.projector import Progress
 from consumers.replay import fold_again, fold_on
 from consumers.temper import Temper
 from log.log import Log, Position, TopicPartition
+from projections import metrics
 from projections.compare import Difference, compare
 from projections.exchange import PART, marked, next_of
 from projections.projection import Projection
@@ -108,6 +109,7 @@ def differences(
         raise ConfigurationError("no store was built beside the live one; type: touchlog rebuild --source log")
     found = []
     with _log(settings) as (log, registry), Store.open(path) as store:
+        metrics.put(store.con, metrics.shown(reader.sql("FROM touchlog.metric_definitions").to_pylist()))
         part = _part(store)
         for one in store.live():
             if (names and one.name not in names) or not _comparable(one, part):

@@ -38,6 +38,9 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
     "our_numbers": click.option(
         "--our-number", "our_numbers", multiple=True, metavar="NUMBER", help="Phone number on our side (repeat)."
     ),
+    "metrics": click.option(
+        "--metrics", type=_FILE, metavar="FILE", help="Definitions of response times, loaded at the start."
+    ),
     "batch_size": click.option("--batch-size", type=int, metavar="N", help="Records in one transaction, at most."),
     "compact_after": click.option("--compact-after", type=int, metavar="N", help="Events before compaction begins."),
     "memory_limit": click.option("--memory-limit", metavar="SIZE", help="DuckDB's memory: 2GB."),

@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     our_domains: Names = Field(frozenset(), description="e-mail domains on our side, separated by commas")
     our_numbers: Names = Field(frozenset(), description="phone numbers on our side, separated by commas")
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=10_000, description="partitions of topics created here")
+    metrics: Path | None = Field(None, description="TOML file of the definitions of response times")
     batch_size: int = Field(
         30_000, ge=1, le=1_000_000, description="records folded in one transaction, at most: those that wait"
     )

@@ -11,6 +11,7 @@ import duckdb
 
 from consumers.replay import same_as_log
 from log.log import Position, TopicPartition
+from projections import metrics
 from projections.checksums import Checksum
 from projections.projection import parse
 from projections.store import open_readonly
@@ -86,6 +87,7 @@ def _snapshot_told(live: Snapshot) -> dict[str, Any]:
         "positions": [[*at, offset] for at, offset in live.positions.items()],
         "topics": dict(live.topics),
         "projections": [[one.text, one.build] for one in live.projections],
+        "definitions": [list(row) for row in live.definitions],
         "duplicates": live.duplicates,
         "mended": [[*at, b64encode(value).decode()] for at, value in live.mended.items()],
         "checksums": {view: [one.rows, str(one.checksum)] for view, one in live.checksums.items()},
@@ -98,6 +100,7 @@ def _snapshot_of(content: Mapping[str, Any]) -> Snapshot:
         positions={TopicPartition(topic, partition): offset for topic, partition, offset in content["positions"]},
         topics=content["topics"],
         projections=[replace(parse(text), build=build) for text, build in content["projections"]],
+        definitions=[metrics.Row(*row) for row in content["definitions"]],
         duplicates=content["duplicates"],
         mended={
             Position(topic, partition, offset): b64decode(value)

@@ -21,15 +21,19 @@ from tests.oracle.identity import identify, identity_links, identity_review
 from tests.oracle.invoices import invoices
 from tests.oracle.items import items
 from tests.oracle.preference import channel_preference
-from tests.oracle.response_times import response_times
+from tests.oracle.response_times import response_times, response_times_by_agent, response_times_by_queue
 from tests.oracle.satisfaction import satisfaction
 from tests.oracle.threads import conversation_of_threads
 from tests.oracle.timeline import interactions, timeline
 from tests.oracle.topics import topics
+from tests.oracle.waits import waits
 
 
-def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any]]]:
-    """Rows of every view (but those of "Operations") of a log, as known at `now` (aware).
+def fold(
+    events: Iterable[Event], now: datetime, metrics: list[dict[str, Any]] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of every view (but those of "Operations") of a log, as known at `now` (aware), with these definitions of
+    response times (as in a metrics.toml; the packaged ones unless given).
 
     Events come in any order; of several with one event_id the first is taken. Rows are dicts from column to value:
     ids as str, times as aware UTC datetimes, days as dates, lists as lists, JSON parsed. Columns of `interactions`
@@ -50,7 +54,10 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     rows["contact_points"] = contact_points(entries, who)
     rows["conversations"] = conversations(shown, who, now)
     rows["continuations"] = continuations(rows["conversations"])
-    rows["response_times"] = response_times(shown)
+    rows["waits"] = waits(shown, who, metrics)
+    rows["response_times"] = response_times(rows["waits"])
+    rows["response_times_by_agent"] = response_times_by_agent(rows["waits"])
+    rows["response_times_by_queue"] = response_times_by_queue(rows["waits"])
     rows["consent"] = consent(said, who, now)
     rows["channel_preference"] = channel_preference(
         said, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]

@@ -1,79 +1,47 @@
-"""response_times: how long people waited for an answer, by channel and day."""
+"""response_times and its like: waits summed up by channel, agent or queue, and day."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
-from tests.oracle.entries import Entry
-
-TARGET_S = {"email": 86_400, "chat": 60, "phone": 20, "post": 864_000, "social": 3_600}
+Row = dict[str, Any]
+OF_ALL = ("definition", "definition_version", "measure")
 
 
-@dataclass(kw_only=True, slots=True)
-class Wait:
-    """From a customer's question to what ended it."""
-
-    channel: str
-    since: datetime
-    first: bool
-    ended: Literal["answered", "resolved", "abandoned"] | None = None
-    seconds: int | None = None
+def response_times(waits: list[Row]) -> list[Row]:
+    """One row per definition, measure, channel and UTC day on which a wait began."""
+    return _by(waits, "channel")
 
 
-def response_times(shown: dict[str, list[Entry]]) -> list[dict[str, Any]]:
-    """One row per channel and UTC day on which a wait began."""
-    by_day: dict[tuple[str, date], list[Wait]] = defaultdict(list)
-    for events in shown.values():
-        for wait in _waits(events):
-            by_day[wait.channel, wait.since.date()].append(wait)
-    return [_row(channel, day, waits) for (channel, day), waits in by_day.items()]
+def response_times_by_agent(waits: list[Row]) -> list[Row]:
+    """The same of each agent who ended a wait."""
+    rows = _by([wait for wait in waits if wait["agent"] is not None], "agent", "channel")
+    return [{name: value for name, value in row.items() if name not in {"abandoned", "open"}} for row in rows]
 
 
-def _waits(events: list[Entry]) -> Iterator[Wait]:
-    running: Wait | None = None
-    first = True
-    for entry in events:
-        if running is None:
-            if entry.meaning.clock == "start":
-                running = Wait(channel=entry.channel, since=entry.at, first=first)
-                first = False
-            continue
-        if entry.meaning.clock == "stop":
-            running.ended = "answered"
-            running.seconds = (entry.at - running.since) // timedelta(seconds=1)
-        elif entry.meaning.abandons:
-            running.ended = "abandoned"
-        elif entry.meaning.closes:
-            running.ended = "resolved"
-        else:
-            continue
-        yield running
-        running = None
-    if running is not None:
-        yield running
+def response_times_by_queue(waits: list[Row]) -> list[Row]:
+    """The same of each queue."""
+    return _by([wait for wait in waits if wait["queue"] is not None], "queue", "channel")
 
 
-def _row(channel: str, day: date, waits: list[Wait]) -> dict[str, Any]:
-    first = [wait for wait in waits if wait.first]
-    seconds = sorted(wait.seconds for wait in waits if wait.seconds is not None)
-    first_seconds = sorted(wait.seconds for wait in first if wait.seconds is not None)
+def _by(waits: list[Row], *names: str) -> list[Row]:
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for wait in waits:
+        groups[(*(wait[name] for name in (*OF_ALL, *names)), wait["began_at"].date())].append(wait)
+    return [dict(zip((*OF_ALL, *names, "day"), key, strict=True)) | _summed_up(group) for key, group in groups.items()]
+
+
+def _summed_up(waits: list[Row]) -> Row:
+    counted = sorted(wait["counted_s"] for wait in waits if wait["answered"])
     return {
-        "channel": channel,
-        "day": day,
         "waits": len(waits),
-        "answered": len(seconds),
-        "abandoned": sum(wait.ended == "abandoned" for wait in waits),
-        "open": sum(wait.ended is None for wait in waits),
-        "first_waits": len(first),
-        "first_answered": len(first_seconds),
-        "first_p50_s": _quantile(first_seconds, tenths=5),
-        "first_p90_s": _quantile(first_seconds, tenths=9),
-        "p50_s": _quantile(seconds, tenths=5),
-        "p90_s": _quantile(seconds, tenths=9),
-        "target_s": TARGET_S[channel],
-        "within_target": sum(value <= TARGET_S[channel] for value in seconds),
+        "answered": len(counted),
+        "closed": sum(wait["ended_by"] == "closed" and not wait["answered"] for wait in waits),
+        "abandoned": sum(wait["ended_by"] == "abandoned" for wait in waits),
+        "open": sum(wait["ended_by"] is None for wait in waits),
+        "p50_s": _quantile(counted, tenths=5),
+        "p90_s": _quantile(counted, tenths=9),
+        "target_s": waits[0]["target_s"],
+        "within_target": sum(wait["within_target"] is True for wait in waits),
     }
 
 
@@ -82,4 +50,5 @@ def _quantile(ordered: list[int], *, tenths: int) -> int | None:
     if not ordered:
         return None
     needed = -(-len(ordered) * tenths // 10)
-    return ordered[needed - 1]
+    found: int = ordered[needed - 1]
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from producers.emit import emitted_events
 from producers.format import Options
+from projections import metrics
 from projections.as_of import Cut, copy_whole
 from projections.store import Store
 from schemas.contact_points import contact_point_id, parse_contact
@@ -113,9 +114,13 @@ def test_scenario(file: Path, tmp_path: Path) -> None:
     scenario = json.loads(file.read_text("utf-8"))
     now = _moment(scenario["now"])
     events = _events(scenario)
-    expected = oracle(events, now)
+    definitions = scenario.get("metrics")
+    expected = oracle(events, now, definitions)
     for number, (how, batches, compact_after) in enumerate(_orders(events, file.stem)):
         with fold(tmp_path / f"{number}.duckdb", batches, compact_after=compact_after) as store:
+            if definitions is not None:
+                with store.transaction():
+                    metrics.load(store.con, metrics.checked({"definition": definitions}, where=file.name))
             for question in scenario["then"]:
                 if "as_of" not in question:
                     _check(store, question, now, how)
@@ -133,7 +138,7 @@ def test_scenario(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_scenario_is_told_as_agreed(file: Path) -> None:
     scenario = json.loads(file.read_text("utf-8"))
-    assert set(scenario) == {"name", "source", "now", "given", "then"}
+    assert set(scenario) - {"metrics"} == {"name", "source", "now", "given", "then"}
     assert scenario["name"].endswith(".")
     assert scenario["source"]
     assert scenario["then"]

@@ -34,7 +34,8 @@ _PAUSE_S = 0.2
 @click.command(cls=Command, epilog=_EPILOG)
 @click.option("--until-caught-up", is_flag=True, help="End at what was the log's end at the start.")
 @with_settings(
-    *("log", "store", "registry", "partitions", "batch_size", "compact_after", "memory_limit", "threads"),
+    *("log", "store", "registry", "partitions", "metrics", "batch_size", "compact_after"),
+    *("memory_limit", "threads"),
     *("query_timeout", "on_poison", "max_parked", "dead_letter_topic", "unknown_schema", "unknown_schema_seconds"),
     *("rebuild_share", "prometheus", "prometheus_address"),
 )
@@ -81,15 +82,22 @@ def _fold(
     from consumers.pulse import Pulse
     from consumers.temper import Temper
     from projections.card import Cards
+    from projections.metrics import read
     from touchlog.guard import lock_down, time_limit
     from touchlog.health import with_health
+    from touchlog.measuring import perform
+    from touchlog.measuring import through as measuring
     from touchlog.redriving import through as redriving
     from touchlog.replaying import through as replaying
     from touchlog.server import Answers, serving
     from touchlog.status import status
     from touchlog.verifying import through as verifying
 
+    # A mistake in it is told before anything is opened.
+    definitions = None if settings.metrics is None else read(settings.metrics)
     with _opened(settings) as store:
+        if definitions is not None:
+            perform(store, definitions)
         lock_down(store.con)
         errands, pulse = Errands(), Pulse()
         answers = Answers(
@@ -99,6 +107,7 @@ def _fold(
             errands={
                 "redrive": redriving(errands, store, registry),
                 "replay": replaying(errands, store),
+                "metrics": measuring(errands, store),
                 "exchange": exchange.through(errands),
                 "verify": verifying(store.con.cursor),
             },

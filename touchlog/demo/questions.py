@@ -22,17 +22,17 @@ GROUP BY ALL
 ORDER BY customers DESC, channel, basis""",
     ),
     Question(
-        title="How soon do we answer, by channel: the first answer's median, and the share of waits within the target?",
+        title="How soon do we give the first answer, by the clock and by working hours?",
         sql="""\
-SELECT channel, sum(waits) AS waits, sum(answered) AS answered, sum(abandoned) AS gave_up,
-    sum("open") AS waiting, any_value(median_first) AS median_first,
-    to_seconds(any_value(target_s))::VARCHAR AS target,
-    round(100 * sum(within_target) / sum(waits)) AS percent_in_time
-FROM touchlog.response_times
-LEFT JOIN (
-    SELECT channels[1] AS channel, to_seconds(median(first_response_s)::BIGINT)::VARCHAR AS median_first
-    FROM touchlog.conversations GROUP BY ALL
-) USING (channel)
+SELECT channel, count(*) AS waits, count(*) FILTER (clock.answered) AS answered,
+    count(*) FILTER (clock.ended_by = 'abandoned') AS gave_up, count(*) FILTER (clock.ended_by IS NULL) AS waiting,
+    to_seconds(quantile_disc(clock.counted_s, 0.5) FILTER (clock.answered))::VARCHAR AS median,
+    to_seconds(quantile_disc(hours.counted_s, 0.5) FILTER (hours.answered))::VARCHAR AS of_working_hours,
+    round(100 * count(*) FILTER (clock.within_target) / count(*)) AS percent_in_time,
+    round(100 * count(*) FILTER (hours.within_target) / count(*)) AS of_working_time
+FROM touchlog.waits AS clock
+JOIN touchlog.waits AS hours USING (measure, event_id, channel)
+WHERE clock.definition = 'standard' AND hours.definition = 'business_hours' AND measure = 'first_response'
 GROUP BY channel
 ORDER BY channel""",
     ),
