@@ -25,7 +25,13 @@ VIEWS = (
     "customers",
     "topics",
     "response_times",
+    "survey_answers",
     "satisfaction",
+    "contacts",
+    "moves",
+    "journeys",
+    "friction",
+    "channel_usage",
     "identity_links",
     "identity_review",
 )

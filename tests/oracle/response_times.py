@@ -68,16 +68,16 @@ def _row(channel: str, day: date, waits: list[Wait]) -> dict[str, Any]:
         "open": sum(wait.ended is None for wait in waits),
         "first_waits": len(first),
         "first_answered": len(first_seconds),
-        "first_p50_s": _quantile(first_seconds, tenths=5),
-        "first_p90_s": _quantile(first_seconds, tenths=9),
-        "p50_s": _quantile(seconds, tenths=5),
-        "p90_s": _quantile(seconds, tenths=9),
+        "first_p50_s": quantile(first_seconds, tenths=5),
+        "first_p90_s": quantile(first_seconds, tenths=9),
+        "p50_s": quantile(seconds, tenths=5),
+        "p90_s": quantile(seconds, tenths=9),
         "target_s": TARGET_S[channel],
         "within_target": sum(value <= TARGET_S[channel] for value in seconds),
     }
 
 
-def _quantile(ordered: list[int], *, tenths: int) -> int | None:
+def quantile(ordered: list[int], *, tenths: int) -> int | None:
     """The smallest value that at least so many tenths of all values do not exceed."""
     if not ordered:
         return None
