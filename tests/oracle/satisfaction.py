@@ -14,9 +14,7 @@ NPS_SCALE = 10
 OF_CONVERSATION = ("topic", "channels", "switches", "hand_overs", "reopened", "first_response_s", "agent")
 
 
-def survey_answers(
-    entries: list[Entry], who: Identity, threads: dict[str, str], conversations: list[Row]
-) -> list[Row]:
+def survey_answers(entries: list[Entry], who: Identity, threads: dict[str, str], conversations: list[Row]) -> list[Row]:
     """One row per answer that counts.
 
     The thing a survey is about is the bare reference, on whatever channel; surveys about nothing by one contact
