@@ -1,20 +1,20 @@
 -- projection: channel_usage
 -- version: 1
 -- sort: plain
+-- reads: timeline
 -- key: month, channel, content_type
 
 -- :view
 WITH used AS (
     SELECT
-        date_trunc('month', e.occurred_at AT TIME ZONE 'UTC')::DATE AS month,
-        coalesce(m.customer_id, e.contact_point_id) AS customer_id,
-        e.channel,
-        coalesce(e.content_type, 'none') AS content_type,
-        count(*) FILTER (e.direction = 'inbound') AS touchpoints,
-        count(*) FILTER (e.direction = 'outbound') AS sent
-    FROM events AS e
-    LEFT JOIN members AS m USING (contact_point_id)
-    WHERE e.touchpoint AND e.identifiable AND e.direction <> 'report'
+        date_trunc('month', occurred_at AT TIME ZONE 'UTC')::DATE AS month,
+        customer_id,
+        channel,
+        coalesce(content_type, 'none') AS content_type,
+        count(*) FILTER (direction = 'inbound') AS touchpoints,
+        count(*) FILTER (direction = 'outbound') AS sent
+    FROM touchlog.timeline
+    WHERE direction <> 'report' AND NOT starts_with(contact_point, 'anonymous:')
     GROUP BY ALL
 ),
 -- Each content type, and all together.

@@ -5,8 +5,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from tests.oracle.contacts import NEARBY, Row
-from tests.oracle.entries import Entry
-from tests.oracle.identity import Identity
 
 DIGITAL = {"email", "chat", "social"}
 _WEEK = timedelta(days=7)
@@ -57,20 +55,18 @@ def friction(contacts: list[Row]) -> list[Row]:
     return found
 
 
-def channel_usage(entries: list[Entry], who: Identity) -> list[Row]:
+def channel_usage(timeline: list[Row]) -> list[Row]:
     """One row per month, channel and content type with a touchpoint of somebody who is not anonymous."""
     cells: dict[tuple[date, str], dict[str, dict[str, list[int]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(lambda: [0, 0]))
     )
-    for entry in entries:
-        direction = str(entry.event.direction)
-        anonymous = entry.points[0].kind == "anonymous"
-        if not entry.meaning.touchpoint or anonymous or direction not in ("inbound", "outbound"):
+    for row in timeline:
+        if row["contact_point"].startswith("anonymous:") or row["direction"] not in ("inbound", "outbound"):
             continue
-        month = entry.at.date().replace(day=1)
-        for content_type in (str(entry.event.content_type or "none"), "any"):
-            counts = cells[month, content_type][who.customer_of(entry.key)][entry.channel]
-            counts[direction == "outbound"] += 1
+        month = row["occurred_at"].date().replace(day=1)
+        for content_type in (row["content_type"] or "none", "any"):
+            counts = cells[month, content_type][row["customer_id"]][row["channel"]]
+            counts[row["direction"] == "outbound"] += 1
     rows: dict[tuple[date, str, str], Row] = {}
     for (month, content_type), customers in cells.items():
         for by_channel in customers.values():

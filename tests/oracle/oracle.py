@@ -68,7 +68,7 @@ def fold(events: Iterable[Event], now: datetime) -> dict[str, list[dict[str, Any
     rows["moves"] = moves(rows["contacts"])
     rows["journeys"] = journeys(rows["moves"])
     rows["friction"] = friction(rows["contacts"])
-    rows["channel_usage"] = channel_usage(said, who)
+    rows["channel_usage"] = channel_usage(rows["timeline"])
     rows["identity_links"] = identity_links(who)
     rows["identity_review"] = identity_review(who)
     return rows

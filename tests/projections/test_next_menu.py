@@ -106,7 +106,9 @@ def test_of_a_shared_telephone_only_the_usual_is_told(tmp_path: Path) -> None:
         found = menu(store, home)
     assert found["shared"] is True
     # The others' mails are their accounts' own; hers waits for us, and whoever rings does not hear of it.
-    assert [(one["topic"], one["because"], one["conversation"]) for one in found["menu"]] == [("billing", "usual", None)]
+    assert [(one["topic"], one["because"], one["conversation"]) for one in found["menu"]] == [
+        ("billing", "usual", None)
+    ]
     assert found["fill_in"] == {"references": {}, "promised_at": None, "agent": None, "service_channel": None}
 
 
