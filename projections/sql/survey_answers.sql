@@ -7,38 +7,43 @@
 -- :view
 WITH newest AS (
     SELECT
-        event_id,
-        occurred_at,
-        contact_point_id,
-        thread_id,
-        message_ref,
-        channel,
-        rest ->> '$.survey.kind' AS kind,
-        (rest ->> '$.survey.score')::INTEGER AS score,
-        (rest ->> '$.survey.scale_max')::INTEGER AS scale_max
-    FROM events
-    WHERE has_survey AND channel <> 'identity'
+        e.event_id,
+        e.occurred_at,
+        coalesce(m.customer_id, e.contact_point_id) AS customer_id,
+        e.thread_id,
+        e.message_ref,
+        e.channel,
+        e.rest ->> '$.survey.kind' AS kind,
+        (e.rest ->> '$.survey.score')::INTEGER AS score,
+        (e.rest ->> '$.survey.scale_max')::INTEGER AS scale_max
+    FROM events AS e
+    LEFT JOIN members AS m USING (contact_point_id)
+    WHERE e.has_survey AND e.channel <> 'identity'
     QUALIFY row_number() OVER (
-        PARTITION BY rest ->> '$.survey.kind', contact_point_id, coalesce(message_ref, conversation_ref)
-        ORDER BY occurred_at DESC, event_id DESC
+        PARTITION BY e.rest ->> '$.survey.kind', e.contact_point_id, coalesce(e.message_ref, e.conversation_ref)
+        ORDER BY e.occurred_at DESC, e.event_id DESC
     ) = 1
 ),
--- An answer without a thread is about the conversation in which its message was sent.
+-- An answer without a thread is about the conversation in which its message was sent to the same customer.
 written AS (
-    SELECT message_ref, arg_min(thread_id, {'at': occurred_at, 'id': event_id}) AS written_in
-    FROM events
-    WHERE thread_id IS NOT NULL AND message_ref IN (SELECT message_ref FROM newest WHERE thread_id IS NULL)
-    GROUP BY message_ref
+    SELECT
+        coalesce(m.customer_id, e.contact_point_id) AS customer_id,
+        e.message_ref,
+        arg_min(e.thread_id, {'at': e.occurred_at, 'id': e.event_id}) AS written_in
+    FROM events AS e
+    LEFT JOIN members AS m USING (contact_point_id)
+    WHERE e.thread_id IS NOT NULL AND e.message_ref IN (SELECT message_ref FROM newest WHERE thread_id IS NULL)
+    GROUP BY 1, 2
 ),
 tied AS (
     SELECT n.*, coalesce(n.thread_id, w.written_in) AS tied_to
     FROM newest AS n
-    LEFT JOIN written AS w USING (message_ref)
+    LEFT JOIN written AS w USING (customer_id, message_ref)
 )
 SELECT
     s.event_id,
     s.occurred_at,
-    coalesce(m.customer_id, s.contact_point_id) AS customer_id,
+    s.customer_id,
     s.channel,
     s.kind,
     s.score,
@@ -60,6 +65,5 @@ SELECT
     c.first_response_s,
     c.agent
 FROM tied AS s
-LEFT JOIN members AS m USING (contact_point_id)
 LEFT JOIN threads AS t ON t.thread_id = s.tied_to
 LEFT JOIN touchlog.conversations AS c ON c.conversation_id = coalesce(t.conversation_id, s.tied_to)

@@ -21,12 +21,12 @@ def survey_answers(entries: list[Entry], who: Identity, threads: dict[str, str],
     point are about the same thing.
     """
     shown = {row["conversation_id"]: row for row in conversations}
-    written_in: dict[str, str] = {}
+    written_in: dict[tuple[str, str], str] = {}
     newest: dict[tuple[str, str, str | None], Entry] = {}
     for entry in entries:
         event, conversation = entry.event, conversation_id(entry, threads)
         if event.message_ref is not None and conversation is not None:
-            written_in.setdefault(event.message_ref, conversation)
+            written_in.setdefault((who.customer_of(entry.key), event.message_ref), conversation)
         if event.survey is not None:
             about = event.conversation_ref if event.message_ref is None else event.message_ref
             newest[str(event.survey.kind), entry.key, about] = entry
@@ -36,7 +36,7 @@ def survey_answers(entries: list[Entry], who: Identity, threads: dict[str, str],
         assert survey is not None
         about = conversation_id(entry, threads)
         if about is None and message is not None:
-            about = written_in.get(message)
+            about = written_in.get((who.customer_of(entry.key), message))
         conversation_row = shown.get(about or "")
         found.append(
             {
