@@ -66,7 +66,7 @@ placed AS (
     FROM gathered AS g
     LEFT JOIN threads AS t USING (thread_id)
 ),
-endings AS (
+outcomes AS (
     SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.occurred_at AS at, e.clock = 'stop' AS answers
     FROM events AS e
     LEFT JOIN threads AS t USING (thread_id)
@@ -94,6 +94,6 @@ SELECT
     p.first.id AS event_id
 FROM placed AS p
 LEFT JOIN touchlog.conversations AS c USING (conversation_id)
-ASOF LEFT JOIN (FROM endings WHERE answers) AS a ON p.conversation_id = a.conversation_id AND p.from_at <= a.at
-ASOF LEFT JOIN (FROM endings WHERE NOT coalesce(answers, false)) AS z
+ASOF LEFT JOIN (FROM outcomes WHERE answers) AS a ON p.conversation_id = a.conversation_id AND p.from_at <= a.at
+ASOF LEFT JOIN (FROM outcomes WHERE NOT coalesce(answers, false)) AS z
     ON p.conversation_id = z.conversation_id AND p.from_at <= z.at
