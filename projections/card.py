@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from projections import as_of, layout
 from projections.as_of import Cut
+from projections.next_menu import next_menu
 from projections.projection import parse
 from projections.store import Store
 from projections.versions import CURRENT
@@ -29,6 +30,8 @@ _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name
 
 TimeLimit = Callable[[duckdb.DuckDBPyConnection, float], AbstractContextManager[object]]
 """Interrupts a connection once so many seconds are over, as long as the block lasts."""
+
+_Read = Callable[[duckdb.DuckDBPyConnection, UUID, datetime], dict[str, Any]]
 
 
 class Cards:
@@ -52,6 +55,15 @@ class Cards:
         (what is not allowed), timeline (the last ten), topics; the lists hold rows of the views of the same names.
         Raises duckdb.InterruptException when time is over.
         """
+        return self._told(con, key, now, cut, _read)
+
+    def menu(self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut = NO_CUT) -> dict[str, Any] | None:
+        """The telephone menu for that customer (projections.next_menu), or None; as `card` otherwise."""
+        return self._told(con, key, now, cut, next_menu)
+
+    def _told(
+        self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut, read: _Read
+    ) -> dict[str, Any] | None:
         with self._lock:
             scratch = self._for(con).con
             scratch.begin()
@@ -59,7 +71,7 @@ class Cards:
                 # The reader's own limit interrupts the reader's connection alone.
                 with self._time_limit(scratch, self._seconds):
                     customer = copy(con, scratch, key, cut)
-                    return None if customer is None else _read(scratch, customer, now)
+                    return None if customer is None else read(scratch, customer, now)
             finally:
                 scratch.rollback()
 

@@ -232,4 +232,20 @@ WAITING = Habits(
     promises=(None, *_AROUND_HOURS),
 )
 
-ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING, COMPLAINING, BILLING, CALLING, WAITING)
+TURNING = Habits(
+    types={
+        "email": ("message.received", "message.sent"),
+        "chat": ("task.started", "task.step_reached", "task.step_reached", "task.abandoned", "task.completed"),
+        "phone": ("ivr.selected", "call.queued", "call.abandoned", "call.answered", "ivr.self_served"),
+        "post": ("visit.recorded", "reply.received", "invoice.paid"),
+        "social": ("dm.received", "conversation.resolved"),
+        "identity": _IDENTITY,
+    },
+    people=(0, 0, 1),
+    company=("alone", "account"),
+    moments=(*_DAYS[:4], *_DAYS[6:8], *(_DAYS[0] - timedelta(days=days) for days in (7, 8, 30))),
+    states=(False,),
+)
+"""Coming to us: by themselves in the portal and the menu, and on another channel when that fails."""
+
+ALL_HABITS = (EVERYTHING, TALKING, SENDING, FAMILY, STATING, COMPLAINING, BILLING, CALLING, WAITING, TURNING)

@@ -231,7 +231,7 @@ def _own(pick: Pick, channel: str) -> dict[str, Any]:
             bounce = pick((None, None, *BounceClass))
             return {"subject": text, "bounce_class": bounce, "url": pick((None, "https://example.org/?a=1&b='2'"))}
         case "chat":
-            return {"page_url": text, "step": pick((None, "basket"))}
+            return {"page_url": text, "step": pick((None, "basket", "payment"))}
         case "phone":
             answered_by = pick((None, None, *AnsweredBy))
             return {

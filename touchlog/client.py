@@ -91,12 +91,19 @@ class Reader:
     def customer(self, keys: Sequence[str], then: Then = NOW) -> dict[str, Any] | None:
         """The card of the first of these contact points that is known (`projections.card`), as of then, in plain JSON
         values."""
+        return self._about("/customer", keys, then)
+
+    def menu(self, keys: Sequence[str], then: Then = NOW) -> dict[str, Any] | None:
+        """The telephone menu (`projections.next_menu`) for the first of these contact points that is known."""
+        return self._about("/menu", keys, then)
+
+    def _about(self, path: str, keys: Sequence[str], then: Then) -> dict[str, Any] | None:
         params = [*(("contact", key) for key in keys), *then.to_json().items()]
-        found = self._reach("GET", "/customer", params=params)
+        found = self._reach("GET", path, params=params)
         if isinstance(found, httpx.Response):
             told: dict[str, Any] | None = _json(found)
             return told
-        card = self._card or _card(self._timeout_s)
+        card = self._card or _card(path, self._timeout_s)
         with closing(found) as con, guard.limited(con, self._timeout_s):
             made: dict[str, Any] | None = plain(find_card(con, keys, then, card))
         return made
@@ -195,10 +202,11 @@ class Reader:
         return con
 
 
-def _card(seconds: float) -> Card:
+def _card(path: str, seconds: float) -> Card:
     from projections.card import Cards
 
-    return Cards(time_limit=guard.time_limit, seconds=seconds).card
+    cards = Cards(time_limit=guard.time_limit, seconds=seconds)
+    return cards.menu if path == "/menu" else cards.card
 
 
 def _json(response: httpx.Response) -> Any:

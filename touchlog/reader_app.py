@@ -2,6 +2,7 @@
 
     POST /sql       {"sql", "parameters", "timeout", "max_rows", "as_of", "known_at"} -> an Arrow IPC stream
     GET  /customer  ?contact=KEY (several: the first that is known), as_of, known_at -> the card as JSON, or null
+    GET  /menu      likewise -> the telephone menu for that customer (`projections.next_menu`)
     GET  /status    -> JSON
     POST /errands/redrive   what `consumers.redrive.Asked` takes -> JSON of what came of it; /errands/replay likewise
                             (`touchlog.replaying.Asked`); they wait for their turn between two batches
@@ -53,12 +54,13 @@ Errand = Callable[[Any], Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """What the server needs of its process: a new cursor for a reader, how cards and the status are made, and what the
-    projector does when it is asked to, by name."""
+    """What the server needs of its process: a new cursor for a reader, how cards, menus and the status are made, and
+    what the projector does when it is asked to, by name."""
 
     cursor: Callable[[], duckdb.DuckDBPyConnection]
     card: Card
     status: Status
+    menu: Card | None = None
     errands: Mapping[str, Errand] = field(default_factory=dict)
 
 
@@ -83,9 +85,17 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
         return await in_thread(_sql, answers, asked, seconds=asked.timeout)
 
     async def customer(request: Request) -> Response:
+        return await about(request, answers.card)
+
+    async def menu(request: Request) -> Response:
+        if answers.menu is None:
+            raise ConfigurationError("this process makes no menus; ask the projector")
+        return await about(request, answers.menu)
+
+    async def about(request: Request, card: Card) -> Response:
         asked = request.query_params
         keys, then = asked.getlist("contact"), Then.of(asked.get("as_of"), asked.get("known_at"))
-        return await in_thread(_customer, answers, keys, then, query_timeout, seconds=query_timeout)
+        return await in_thread(_customer, answers, card, keys, then, query_timeout, seconds=query_timeout)
 
     async def status(_: Request) -> Response:
         return await in_thread(_status, answers, query_timeout, seconds=query_timeout, turns=statuses)
@@ -100,6 +110,7 @@ def reader_app(answers: Answers, token: str, *, query_timeout: float, readers: i
             Route("/errands/{name}", _known_only(token, errand), methods=["POST"]),
             Route("/sql", _known_only(token, sql), methods=["POST"]),
             Route("/customer", _known_only(token, customer), methods=["GET"]),
+            Route("/menu", _known_only(token, menu), methods=["GET"]),
             Route("/status", _known_only(token, status), methods=["GET"]),
         ]
     )
@@ -188,9 +199,9 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-def _customer(answers: Answers, keys: Sequence[str], then: Then, seconds: float) -> Response:
+def _customer(answers: Answers, card: Card, keys: Sequence[str], then: Then, seconds: float) -> Response:
     with closing(answers.cursor()) as con, guard.limited(con, seconds):
-        return _json(find_card(con, keys, then, answers.card))
+        return _json(find_card(con, keys, then, card))
 
 
 def _status(answers: Answers, seconds: float) -> Response:

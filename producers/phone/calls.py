@@ -42,6 +42,8 @@ CALL_COLUMNS = Columns(
     callback="callback at, callback time, callback due, call back at, callback",
     voicemail="voice mail, voicemail left, message left",
     case="case id, case number, service id, ticket, ticket id, ticket number, incident id, sr number",
+    order="order id, order number, order ref",
+    invoice="invoice id, invoice number, invoice ref",
     disposition="outcome, result, status, call status, answered, reason terminated",
 )
 

@@ -1,33 +1,25 @@
 -- projection: satisfaction
--- version: 1
+-- version: 2
 -- sort: plain
+-- reads: survey_answers
 -- key: channel, day, kind
 
 -- :view
-WITH newest AS (
-    SELECT
-        channel,
-        (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
-        (rest ->> '$.survey.kind') AS kind,
-        (rest ->> '$.survey.score')::INTEGER AS score,
-        (rest ->> '$.survey.scale_max')::INTEGER AS scale_max
-    FROM events
-    WHERE has_survey AND channel <> 'identity'
-    QUALIFY row_number() OVER (
-        PARTITION BY rest ->> '$.survey.kind', contact_point_id, coalesce(message_ref, conversation_ref)
-        ORDER BY occurred_at DESC, event_id DESC
-    ) = 1
-)
 SELECT
     channel,
-    day,
+    (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
     kind,
     count(*) AS answers,
     sum(score)::BIGINT AS score_sum,
     max(scale_max) AS scale_max,
     ((200 * sum(score) + count(*)) // (2 * count(*)))::BIGINT / 100 AS average,
-    count(*) FILTER (kind = 'nps' AND scale_max = 10 AND score >= 9) AS promoters,
-    count(*) FILTER (kind = 'nps' AND scale_max = 10 AND score <= 6) AS detractors,
-    CASE WHEN kind = 'nps' THEN round(100 * (promoters - detractors) / answers)::INTEGER END AS nps
-FROM newest
-GROUP BY channel, day, kind
+    count(*) FILTER (verdict = 'satisfied') AS satisfied,
+    count(*) FILTER (verdict = 'dissatisfied') AS dissatisfied,
+    count(*) FILTER (verdict = 'promoter') AS promoters,
+    count(*) FILTER (verdict = 'detractor') AS detractors,
+    CASE WHEN kind = 'nps' THEN round(100 * (promoters - detractors) / answers)::INTEGER END AS nps,
+    count(conversation_id) AS tied,
+    count(*) FILTER (len(channels) > 1) AS crossed,
+    quantile_disc(first_response_s, 0.5) AS first_response_p50_s
+FROM touchlog.survey_answers
+GROUP BY 1, 2, 3

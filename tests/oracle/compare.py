@@ -31,7 +31,13 @@ VIEWS = (
     "response_times",
     "response_times_by_agent",
     "response_times_by_queue",
+    "survey_answers",
     "satisfaction",
+    "contacts",
+    "moves",
+    "journeys",
+    "friction",
+    "channel_usage",
     "identity_links",
     "identity_review",
 )

@@ -13,16 +13,18 @@ from schemas.models import Event
 from tests.oracle.audience import audience
 from tests.oracle.consent import consent
 from tests.oracle.contact_points import contact_points
+from tests.oracle.contacts import contacts, journeys, moves
 from tests.oracle.continuations import continuations
 from tests.oracle.conversations import conversations, histories
 from tests.oracle.customers import customers
 from tests.oracle.entries import entries_of
+from tests.oracle.friction import channel_usage, friction
 from tests.oracle.identity import identify, identity_links, identity_review
 from tests.oracle.invoices import invoices
 from tests.oracle.items import items
 from tests.oracle.preference import channel_preference
 from tests.oracle.response_times import response_times, response_times_by_agent, response_times_by_queue
-from tests.oracle.satisfaction import satisfaction
+from tests.oracle.satisfaction import satisfaction, survey_answers
 from tests.oracle.threads import conversation_of_threads
 from tests.oracle.timeline import interactions, timeline
 from tests.oracle.topics import topics
@@ -74,7 +76,13 @@ def fold(
         preference=rows["channel_preference"],
     )
     rows["topics"] = topics(said, who, now)
-    rows["satisfaction"] = satisfaction(said)
+    rows["survey_answers"] = survey_answers(said, who, threads, rows["conversations"])
+    rows["satisfaction"] = satisfaction(rows["survey_answers"])
+    rows["contacts"] = contacts(said, who, threads, rows["conversations"])
+    rows["moves"] = moves(rows["contacts"])
+    rows["journeys"] = journeys(rows["moves"])
+    rows["friction"] = friction(rows["contacts"])
+    rows["channel_usage"] = channel_usage(rows["timeline"])
     rows["identity_links"] = identity_links(who)
     rows["identity_review"] = identity_review(who)
     return rows

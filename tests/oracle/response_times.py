@@ -38,14 +38,14 @@ def _summed_up(waits: list[Row]) -> Row:
         "closed": sum(wait["ended_by"] == "closed" and not wait["answered"] for wait in waits),
         "abandoned": sum(wait["ended_by"] == "abandoned" for wait in waits),
         "open": sum(wait["ended_by"] is None for wait in waits),
-        "p50_s": _quantile(counted, tenths=5),
-        "p90_s": _quantile(counted, tenths=9),
+        "p50_s": quantile(counted, tenths=5),
+        "p90_s": quantile(counted, tenths=9),
         "target_s": waits[0]["target_s"],
         "within_target": sum(wait["within_target"] is True for wait in waits),
     }
 
 
-def _quantile(ordered: list[int], *, tenths: int) -> int | None:
+def quantile(ordered: list[int], *, tenths: int) -> int | None:
     """The smallest value that at least so many tenths of all values do not exceed."""
     if not ordered:
         return None

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from projections.store import Store
+from tests.folding import fold
+from tests.strategies import random_log
 
 DOCS = (Path(__file__).parents[2] / "docs" / "views.md").read_text("utf-8")
 
@@ -21,6 +23,12 @@ def columns() -> dict[str, list[str]]:
     for view, column in rows:
         found.setdefault(view, []).append(column)
     return found
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with some of everything."""
+    return fold(tmp_path_factory.mktemp("examples") / "views.duckdb", [random_log(71, 400)])
 
 
 def section(view: str) -> str:
@@ -48,3 +56,8 @@ def test_every_documented_view_exists(columns: dict[str, list[str]]) -> None:
         re.findall(r"^- \*\*(\w+)\*\*: .*", DOCS.partition("## Operations")[2], re.MULTILINE)
     )
     assert documented == set(columns)
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```sql\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL))
+def test_every_example_runs(example: str, told: Store) -> None:
+    assert told.cursor().execute(example).to_arrow_table().num_columns

@@ -157,6 +157,11 @@ def test_from_payloads_to_answers():
     card = json.loads(run("customer", "ada@example.org", "--json").stdout)
     assert len(card["timeline"]) == 4
     assert run("customer", card["customer_id"]).stdout.count("+46 70 000 00 01") == 2
+    menu = json.loads(run("customer", "070-000 00 01", "--region", "SE", "--next-menu", "--json").stdout)
+    assert menu["customer_id"] == card["customer_id"]
+    assert [choice["topic"] for choice in menu["menu"]] == [row["topic"] for row in card["topics"]]
+    assert menu["fill_in"]["service_channel"] in run("customer", "ada@example.org", "--next-menu").stdout
+    assert run("customer", "bob@example.org", "--next-menu", "--json").exit_code == 1
     nobody = run("customer", "bob@example.org")
     assert (nobody.exit_code, nobody.stdout) == (1, "")
     assert "nobody is known by bob@example.org; looked for email:bob@example.org" in nobody.stderr
@@ -221,6 +226,9 @@ def test_readers_are_answered_while_the_projector_folds_what_comes():
         assert run("emit", "--region", "SE", stdin=json.dumps(CALLED)).exit_code == 0
         _until(lambda: rows("SELECT count(*) AS n FROM touchlog.interactions") == [{"n": 4}])
         assert run("customer", "0700000001", "--region", "SE").exit_code == 0
+        menu = json.loads(run("customer", "0700000001", "--region", "SE", "--next-menu", "--json").stdout)
+        assert [choice["topic"] for choice in menu["menu"]] == ["delivery"]
+        assert run("customer", "bob@example.org", "--next-menu").exit_code == 1
         assert run("sql", "DROP TABLE store.batches").exit_code == 6
 
         second = run("project")

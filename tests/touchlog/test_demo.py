@@ -101,7 +101,7 @@ def test_there_is_a_handful_of_files_of_every_channel_and_everybody_in_them_is_i
     archive = archive_of(EXCERPT_DAY)
     files = archive.files()
     text = b"\n".join(files.values()).decode()
-    assert 3_000 <= archive.payloads() <= 6_000
+    assert 3_000 <= archive.payloads() <= 6_500
     assert len(text) < 3_000_000
     assert {name.partition("/")[0] for name in files} == {"email", "chat", "phone", "post", "social", "crm"}
     assert len(cast()) == PEOPLE == 300
@@ -256,6 +256,21 @@ def test_every_story_is_in_the_views(demo: Demo):
     assert kinds == {"csat", "nps"}
     crossed = {row["n"] for row in demo.rows("SELECT len(channels) AS n FROM touchlog.conversations")}
     assert crossed == {1, 2, 3}
+    (stumbled,) = demo.rows("""
+        SELECT name FROM touchlog.friction WHERE kind = 'step' GROUP BY name ORDER BY sum(gave_up) DESC LIMIT 1
+    """)
+    assert stumbled == {"name": "bank details"}
+    journeys = demo.rows("""
+        SELECT sum(unanswered) AS unanswered, sum(failed_self_service) AS failed FROM touchlog.journeys
+        WHERE to_channel = 'phone'
+    """)
+    assert min(journeys[0].values()) >= 5
+    answers = demo.rows(
+        "SELECT len(channels) > 1 AS crossed, avg(score) AS score FROM touchlog.survey_answers"
+        " WHERE kind = 'csat' GROUP BY ALL ORDER BY ALL"
+    )
+    assert [row["crossed"] for row in answers] == [False, True]
+    assert answers[0]["score"] > answers[1]["score"]
     machine = demo.value("SELECT count(*) FROM touchlog.interactions WHERE type = 'message.opened' AND machine")
     human = demo.value("SELECT count(*) FROM touchlog.interactions WHERE type = 'message.opened' AND NOT machine")
     assert min(machine, human) > 50

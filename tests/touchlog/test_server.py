@@ -344,3 +344,8 @@ def _projector(store: Path) -> subprocess.Popen[bytes]:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return process
+
+
+def test_a_process_that_makes_no_menus_says_so(served: Path, reader_of: ReaderOf):
+    with pytest.raises(ConfigurationError, match="makes no menus"):
+        reader_of(served).menu(["email:ada@example.org"])

@@ -16,6 +16,7 @@ Examples:
   touchlog customer "070-000 00 01" --region SE
   touchlog customer social:instagram:acme:17841400000000001
   touchlog customer C-17 --json
+  touchlog customer +46700000001 --next-menu --json
   touchlog customer ada@example.org --as-of 2026-03-02 --known-at 2026-03-05
 
 Works while touchlog project runs, and shows its last commit. Exit code 1 when nobody is known by CONTACT."""
@@ -24,9 +25,10 @@ Works while touchlog project runs, and shows its last commit. Exit code 1 when n
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("contact", type=Utf8())
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--next-menu", is_flag=True, help="Instead of the card: the telephone menu for this caller.")
 @then_options
 @with_settings("store", "region", "timezone")
-def command(settings: "Settings", contact: str, as_json: bool, then: "Then") -> None:
+def command(settings: "Settings", contact: str, as_json: bool, next_menu: bool, then: "Then") -> None:
     """Show who a contact point belongs to: the agent's card.
 
     CONTACT is an e-mail address, a phone number, an account, a handle or a customer's id, as a person would type
@@ -38,7 +40,7 @@ def command(settings: "Settings", contact: str, as_json: bool, then: "Then") -> 
 
     keys = contact_keys(contact, region=settings.region)
     with Reader(settings.store, timeout_s=settings.query_timeout) as reader:
-        card = reader.customer(keys, then)
+        card = reader.menu(keys, then) if next_menu else reader.customer(keys, then)
     if card is None:
         click.echo(f"nobody is known by {contact}; looked for {', '.join(keys)}", err=True)
         raise click.exceptions.Exit(1)
@@ -46,8 +48,14 @@ def command(settings: "Settings", contact: str, as_json: bool, then: "Then") -> 
         click.echo(dumps(card, indent=2))
         return
     from touchlog.render import console
-    from touchlog.render_card import WIDEST, render_card
 
     out = console()
+    if next_menu:
+        from touchlog.render_menu import render_menu
+
+        out.print(render_menu(card, zone=settings.zone, now=then.now))
+        return
+    from touchlog.render_card import WIDEST, render_card
+
     width = min(out.width, WIDEST)
     out.print(render_card(card, zone=settings.zone, now=then.now), width=width)

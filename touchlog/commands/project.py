@@ -103,6 +103,8 @@ def _fold(
         answers = Answers(
             cursor=store.con.cursor,
             card=Cards(time_limit=time_limit, seconds=settings.query_timeout).card,
+            # Of its own: a telephone that rings does not wait for somebody's card.
+            menu=Cards(time_limit=time_limit, seconds=settings.query_timeout).menu,
             status=with_health(status, pulse),
             errands={
                 "redrive": redriving(errands, store, registry),

@@ -104,7 +104,9 @@ def show_next(settings: Settings, seconds: float, payloads: Path) -> None:
         *_on_the_path(),
         f"touchlog customer {ADA} --store {store}",
         f'touchlog sql --store {store} "SHOW ALL TABLES"',
+        f"touchlog customer {ADA} --next-menu --store {store}",
         f'touchlog sql --store {store} "FROM touchlog.conversations WHERE switches > 1"',
+        f'touchlog sql --store {store} "FROM touchlog.journeys ORDER BY moves DESC LIMIT 20"',
         f"touchlog status --store {store} --log {log}",
         f"touchlog produce phone --dry-run {shlex.quote(str(payloads / CALLS))}",
     )

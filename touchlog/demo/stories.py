@@ -8,6 +8,7 @@ from touchlog.demo.calls import call, call_back, hotline_call
 from touchlog.demo.chats import WebChat, login, portal
 from touchlog.demo.crm import asks_for_a_call, closes, links_handle, links_instagram, says_on_the_phone
 from touchlog.demo.dice import Dice
+from touchlog.demo.forms import form
 from touchlog.demo.letters import Letter, document
 from touchlog.demo.mail import MailThread
 from touchlog.demo.networks import DirectMessages, Turn, comment, mention, public_conversation
@@ -238,6 +239,9 @@ def from_chat_to_phone(archive: Archive, person: Person, at: datetime, dice: Dic
     rang = answered + dice.minutes(20, 300)
     wait, talk = dice.seconds(2, 90), dice.seconds(100, 800)
     call(archive, person, rang, topic="delivery", agent=_agent(dice), wait=wait, talk=talk, about={"order": order})
+    if dice.chance(0.5):
+        # Rated low: they had to change the channel.
+        chat.survey(rang + talk + 10 * _MINUTE, dice.one_of((1, 2, 2, 3, 3, 4)))
     if dice.chance(0.3):
         again = rang + dice.minutes(100, 2000)
         chat.customer(again, "Nobody has called me back about my order.")
@@ -282,4 +286,5 @@ _STORIES: tuple[tuple[Story, int], ...] = (
     (from_public_to_mail_to_phone, 20),
     (from_chat_to_phone, 20),
     (call_back_promised, 16),
+    (form, 32),
 )
