@@ -131,7 +131,7 @@ def watch(stages: Stages) -> None:
 @click.command()
 @click.option("--events", default=500_000, show_default=True)
 @click.option("--customers", default=100_000, show_default=True)
-@click.option("--batch-size", default=10_000, show_default=True)
+@click.option("--batch-size", default=30_000, show_default=True)
 @click.option("--chunk", default=2_000, show_default=True, help="Records of one partition that lie together.")
 @click.option("--compact-after", default=300_000, show_default=True)
 def main(events: int, customers: int, batch_size: int, chunk: int, compact_after: int) -> None:

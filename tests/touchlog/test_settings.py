@@ -18,7 +18,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_each_source_beats_the_next(monkeypatch: pytest.MonkeyPatch):
-    assert load().batch_size == 10_000
+    assert load().batch_size == 30_000
     Path("touchlog.toml").write_text("batch_size = 1\nregion = 'NO'\naccount = 'file'\n")
     assert load().batch_size == 1
     monkeypatch.setenv("TOUCHLOG_BATCH_SIZE", "2")
