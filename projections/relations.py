@@ -294,6 +294,29 @@ WHERE said.kind <> 'opt_in' OR (
 )
 """
 
+CALLS_LEFT_OPEN = """
+SELECT event_id
+FROM (
+    SELECT e.thread_id, e.event_id, e.occurred_at AS ended_at, max(l.occurred_at) AS left_at
+    FROM events AS e
+    JOIN events AS l USING (thread_id)
+    WHERE e.type IN ('call.completed', 'ivr.self_served', 'call.abandoned')
+        AND l.type IN ('voicemail.left', 'callback.requested') AND l.clock = 'start' AND l.occurred_at <= e.occurred_at
+    GROUP BY ALL
+) AS c
+LEFT JOIN threads AS t USING (thread_id)
+WHERE NOT EXISTS (
+    FROM (
+        SELECT coalesce(u.conversation_id, s.thread_id) AS conversation_id, s.occurred_at
+        FROM events AS s
+        LEFT JOIN threads AS u USING (thread_id)
+        WHERE s.clock = 'stop'
+    ) AS a
+    WHERE a.conversation_id = coalesce(t.conversation_id, c.thread_id) AND a.occurred_at BETWEEN left_at AND ended_at
+)
+"""
+"""Ends of calls that close and abandon nothing, for what was left in them waits (docs/views.md, Left in a call)."""
+
 _NAME = re.compile(r"\w+\.\w+")
 
 DERIVED: Mapping[str, str] = {
@@ -308,6 +331,7 @@ DERIVED: Mapping[str, str] = {
     "threads": THREADS,
     "statements": STATEMENTS,
     "choices": CHOICES,
+    "calls_left_open": CALLS_LEFT_OPEN,
 }
 """Relations that are SQL over others, in an order in which each comes after those that it reads."""
 

@@ -37,6 +37,9 @@ left_out AS (
         ON p.customer_id = u.customer_id AND p.content_type = u.content_type AND p.channel = r.channel
     GROUP BY u.customer_id, u.content_type
 )
-SELECT content_type, customer_id, channel, contact_point, basis, reason FROM reached
+-- Whoever sends wants the value that it is, whoever had it before.
+SELECT
+    content_type, customer_id, channel, regexp_replace(contact_point, ' \(since [^ )]*\)$', '') AS contact_point, basis, reason
+FROM reached
 UNION ALL
 SELECT content_type, customer_id, NULL, NULL, basis, reason FROM left_out

@@ -15,13 +15,14 @@ WITH turns AS (
         e.event_id,
         e.type,
         e.clock,
-        e.abandons OR e.type = 'task.abandoned' AS gave_up,
+        (e.abandons AND o.event_id IS NULL) OR e.type = 'task.abandoned' AS gave_up,
         nullif(trim(lower(e.topic), ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)), '') AS topic,
         CASE WHEN e.type LIKE 'task.%' THEN nullif(e.rest ->> '$.details.step', '') END AS step
     FROM events AS e
     LEFT JOIN members AS m USING (contact_point_id)
+    LEFT JOIN calls_left_open AS o USING (event_id)
     WHERE e.direction = 'inbound' AND e.channel <> 'identity' AND (
-        e.opens OR e.abandons OR (e.customer AND e.type IN (
+        e.opens OR (e.abandons AND o.event_id IS NULL) OR (e.customer AND e.type IN (
             'ivr.selected', 'ivr.self_served', 'task.started', 'task.step_reached', 'task.completed', 'task.abandoned',
             'visit.recorded'
         ))
@@ -70,7 +71,8 @@ outcomes AS (
     SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.occurred_at AS at, e.clock = 'stop' AS answers
     FROM events AS e
     LEFT JOIN threads AS t USING (thread_id)
-    WHERE e.thread_id IS NOT NULL AND (e.clock = 'stop' OR e.closes)
+    LEFT JOIN calls_left_open AS o USING (event_id)
+    WHERE e.thread_id IS NOT NULL AND (e.clock = 'stop' OR (e.closes AND o.event_id IS NULL))
 )
 SELECT
     p.customer_id,

@@ -9,7 +9,7 @@ WITH told AS (
         coalesce(t.conversation_id, e.thread_id) AS conversation_id,
         e.event_id, e.occurred_at, e.contact_point_id, e.channel, e.agent,
         e.clock, e.opens, e.reopens,
-        CASE WHEN e.abandons THEN 'abandoned' WHEN e.closes THEN 'closed' END AS gone,
+        CASE WHEN o.event_id IS NOT NULL THEN NULL WHEN e.abandons THEN 'abandoned' WHEN e.closes THEN 'closed' END AS gone,
         e.type = 'conversation.snoozed' AS snoozes,
         e.promised_at,
         e.type = 'conversation.handed_off' OR (e.hand_over AND e.author = 'bot') AS bot_gives_up,
@@ -19,6 +19,7 @@ WITH told AS (
         CASE WHEN contains(e.rest, '"queue"') THEN e.rest ->> '$.details.queue' END AS queue
     FROM events AS e
     LEFT JOIN threads AS t USING (thread_id)
+    LEFT JOIN calls_left_open AS o USING (event_id)
     WHERE e.thread_id IS NOT NULL AND (
         e.clock IS NOT NULL OR e.opens OR e.reopens OR e.closes OR e.abandons OR e.hand_over OR e.author = 'bot'
         OR e.type = 'conversation.snoozed' OR (e.channel = 'phone' AND contains(e.rest, '"queue"'))

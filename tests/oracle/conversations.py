@@ -91,6 +91,16 @@ def _conversation(name: str, given: list[Entry], who: Identity, now: datetime) -
     }
 
 
+def as_they_end(entries: list[Entry], threads: dict[str, str]) -> list[Entry]:
+    """Entries in order, with ends of calls ending nothing where what was left in the call waited for an answer then."""
+    by_conversation: dict[str | None, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_conversation[conversation_id(entry, threads)].append(entry)
+    alone = by_conversation.pop(None, [])
+    told = [without_ends_of_calls_that_left_something(events) for events in by_conversation.values()]
+    return sorted([*alone, *(entry for events in told for entry in events)], key=lambda one: (one.at, one.event_id))
+
+
 def without_ends_of_calls_that_left_something(events: list[Entry]) -> list[Entry]:
     """The events, with ends of calls ending nothing where what was left in the call waited for an answer then."""
     return [

@@ -15,7 +15,7 @@ from tests.oracle.consent import consent
 from tests.oracle.contact_points import contact_points
 from tests.oracle.contacts import contacts, journeys, moves
 from tests.oracle.continuations import continuations
-from tests.oracle.conversations import conversations, histories
+from tests.oracle.conversations import as_they_end, conversations, histories
 from tests.oracle.customers import customers
 from tests.oracle.entries import entries_of
 from tests.oracle.friction import channel_usage, friction
@@ -56,7 +56,7 @@ def fold(
     rows["contact_points"] = contact_points(entries, who)
     rows["conversations"] = conversations(shown, who, now)
     rows["continuations"] = continuations(rows["conversations"])
-    rows["waits"] = waits(shown, who, metrics)
+    rows["waits"] = waits(histories(as_they_end(entries, threads), threads), who, metrics)
     rows["response_times"] = response_times(rows["waits"])
     rows["response_times_by_agent"] = response_times_by_agent(rows["waits"])
     rows["response_times_by_queue"] = response_times_by_queue(rows["waits"])
@@ -78,7 +78,7 @@ def fold(
     rows["topics"] = topics(said, who, now)
     rows["survey_answers"] = survey_answers(said, who, threads, rows["conversations"])
     rows["satisfaction"] = satisfaction(rows["survey_answers"])
-    rows["contacts"] = contacts(said, who, threads, rows["conversations"])
+    rows["contacts"] = contacts(as_they_end(said, threads), who, threads, rows["conversations"])
     rows["moves"] = moves(rows["contacts"])
     rows["journeys"] = journeys(rows["moves"])
     rows["friction"] = friction(rows["contacts"])
