@@ -326,6 +326,10 @@ class Store:
                 raise
             raise told from None
 
+    def use_threads(self, count: int) -> None:
+        """How many threads one statement may use from now on."""
+        self.con.execute(f"SET external_threads = {_NOMINAL_THREADS - count + 1}")
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same store, for a reader in another thread."""
         return self.con.cursor()

@@ -1,5 +1,6 @@
 """Versions of projections from any process: through the projector while one runs, else in the store itself."""
 
+import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def anyhow(
                 found = perform(store, asked)
                 if asked.action != BEGIN:
                     return found
-                _build(store, building or (lambda _, __: None))
+                build_alone(store, building or (lambda _, __: None))
                 names = {version["name"] for version in found}
                 return [_told(version) for version in store.versions() if version.name in names]
         except StoreBusy:
@@ -165,7 +166,9 @@ def perform_and_show(settings: "Settings", action: str, names: Sequence[str], *,
     console().print(versions_table(found))
 
 
-def _build(store: Store, building: Callable[[int, int], None]) -> None:
+def build_alone(store: Store, building: Callable[[int, int], None] = lambda _, __: None) -> None:
+    """Build what is to be built, with all of the machine and the store to itself; `building` as in `anyhow`."""
+    store.use_threads(os.cpu_count() or 1)
     # Nobody waits for the next batch here, and a few large slices cost less than half of many small ones.
     compaction = Compaction(store, after=1 << 62, rows_a_slice=ROWS_A_SLICE)
     while compaction.step():

@@ -26,7 +26,7 @@ from projections.compaction import Compaction
 from projections.store import Store
 from schemas.registry import LockedRegistry
 from tests.benchmarks.synthetic import records
-from touchlog.replaying import ROWS_A_SLICE
+from touchlog.replaying import build_alone
 
 
 @click.command()
@@ -48,8 +48,8 @@ def main(events: int, customers: int, batch_size: int, share: float) -> None:
         (held,) = store.con.execute("SELECT count(*) FROM store.rows").fetchall()[0]
         rebuild.begin(store, stateful, {})
         with Timed(held) as building:
-            Compaction(store, after=1 << 62, rows_a_slice=ROWS_A_SLICE).finish()
-            rebuild.settle(store, {})
+            build_alone(store)
+        store.use_threads(1)
         _assert_ready(store, len(stateful))
         rebuild.cancel(store, [])
 
