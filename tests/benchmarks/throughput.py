@@ -39,7 +39,7 @@ from tests.kafka.broker import best_broker
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
-_ENVIRONMENT = HERE / "target" / "peers"
+_ENVIRONMENT = HERE.parents[1] / "build" / "peers"
 _REPEATED = 0.02
 _PARTITIONS = 6
 _STEPS = ("created", "sent", "delivered", "opened", "clicked", "paid", "returned", "failed")
