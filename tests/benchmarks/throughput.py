@@ -39,7 +39,7 @@ from tests.kafka.broker import best_broker
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
-_ENVIRONMENT = HERE / "target" / "peers"
+_ENVIRONMENT = HERE.parents[1] / "build" / "peers"
 _REPEATED = 0.02
 _PARTITIONS = 6
 _STEPS = ("created", "sent", "delivered", "opened", "clicked", "paid", "returned", "failed")
@@ -210,7 +210,9 @@ def _run(one: Contestant, python: Path, bootstrap: str, work: Path, meanings: Pa
             given = (bootstrap, store, meanings, count, batch_size)
             command = [str(python), str(PEERS / one.script), *map(str, given)]
         began = time.time()
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True)
+        # Nothing of this program is on the peers' path.
+        env = {name: value for name, value in os.environ.items() if one.script is None or name != "PYTHONPATH"}
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, text=True, env=env)
         _, status, usage = os.wait4(process.pid, 0)
         ended = time.time()
         process.returncode = os.waitstatus_to_exitcode(status)
