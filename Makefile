@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 
 # Everything that needs Python alone, and the Kafka tests on the best broker there is (tests/kafka/README.md).
 test: $(VENV)/.installed
-	$(PYTEST) -m "not broker and not registry and not slow"
+	$(PYTEST) -n 2 --dist worksteal -m "not broker and not registry and not slow"
 
 # Insists on a real Apache Kafka and a real registry: Docker, or Java 17 and Maven.
 test-kafka: $(VENV)/.installed

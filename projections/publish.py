@@ -1,17 +1,18 @@
 """The views: from the parts that there are to the relations that people and projections read."""
 
+import hashlib
 import re
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
-from projections import versions
+from projections import remembered, versions
 from projections.metric_relations import SETTINGS, SETTINGS_MACROS
-from projections.projection import Projection
+from projections.projection import Projection, all_projections
 from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
 from projections.versions import CURRENT, NEXT_SCHEMA
 
 if TYPE_CHECKING:
-    import duckdb
-
     from projections.store import Part, Store
 
 PUBLIC = "touchlog"
@@ -88,51 +89,70 @@ _STORED = {name: stored(name) for name in (*TABLES, *DERIVED, *SETTINGS)}
 
 
 def create_views(store: "Store") -> None:
-    """(Re)create every view, inside the caller's transaction."""
+    """Create every view, inside the caller's transaction; those that read no parts only when they are not those that
+    the store has: DuckDB takes most of a second to bind them."""
     con = store.con
     con.execute("CREATE SCHEMA IF NOT EXISTS touchlog")
     _streams(store)
-    for macro in (*MACROS, *SETTINGS_MACROS):
-        con.execute(macro)
-    for name, sql in DERIVED.items():
-        beneath = {given: text for given, text in _STORED.items() if given != name}
-        con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
-    for name, sql in SETTINGS.items():
-        con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {sql}")
-    for name, sql in _OPERATIONS.items():
-        con.execute(f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}")
+    beneath = _beneath()
+    if remembered.views(con) == _digest(beneath, _public(store)):
+        _states(store)
+        return
+    for statement in beneath:
+        con.execute(statement)
     create_public(store)
 
 
 def create_public(store: "Store") -> None:
     """(Re)create what people read: the live versions, and beside them the views as they would be with those that are
     coming. Inside the caller's transaction, so that readers see the old or the new."""
-    con = store.con
     store.forget_parts()
     _states(store)
+    public = _public(store)
+    for statement in public:
+        store.con.execute(statement)
+    remembered.note_views(store.con, _digest(_beneath(), public))
+
+
+@cache
+def _beneath() -> tuple[str, ...]:
+    """Statements that create what public views read."""
+    statements = [*MACROS, *SETTINGS_MACROS]
+    for name, sql in DERIVED.items():
+        beneath = {given: text for given, text in _STORED.items() if given != name}
+        statements.append(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
+    statements += [f"CREATE OR REPLACE VIEW store.{name} AS {sql}" for name, sql in SETTINGS.items()]
+    statements += [f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}" for name, sql in _OPERATIONS.items()]
+    return tuple(statements)
+
+
+def _public(store: "Store") -> list[str]:
+    """Statements that create the public views."""
     known = store.versions()
-    for projection in versions.live(known):
-        _publish(con, projection, PUBLIC)
-    con.execute(f"DROP SCHEMA IF EXISTS {NEXT_SCHEMA} CASCADE")
+    # Another version of these depends on the time: whoever reads one at a time need not know which is live.
+    timed = {one.name for one in (*all_projections(), *(version.projection for version in known)) if one.now}
+    statements = [sql for one in versions.live(known) for sql in _views_of(one, PUBLIC, timed)]
+    statements.append(f"DROP SCHEMA IF EXISTS {NEXT_SCHEMA} CASCADE")
     after = versions.coming(known)
     if after:
-        con.execute(f"CREATE SCHEMA {NEXT_SCHEMA}")
-    for projection in after:
-        _publish(con, projection, NEXT_SCHEMA)
+        statements.append(f"CREATE SCHEMA {NEXT_SCHEMA}")
+    return [*statements, *(sql for one in after for sql in _views_of(one, NEXT_SCHEMA, timed))]
 
 
-def _publish(con: "duckdb.DuckDBPyConnection", projection: Projection, schema: str) -> None:
+def _views_of(projection: Projection, schema: str, timed: Collection[str]) -> Iterator[str]:
     given = {**_STORED, "state": f"{projection.schema}.state"}
     sql = _PUBLIC_NAME.sub(f"{schema}.", scoped(projection.blocks["view"], given, derived={}))
+    name = f"{schema}.{projection.name}"
     if projection.now:
-        con.execute(f"CREATE OR REPLACE MACRO {schema}.{projection.name}_at(now_at) AS TABLE {sql}")
-        sql = f"FROM {schema}.{projection.name}_at(now())"
-    con.execute(f"CREATE OR REPLACE VIEW {schema}.{projection.name} AS {sql}")
-    if not projection.now:
-        # Another version of it may depend on the time: whoever reads it at one need not know which is live.
-        con.execute(
-            f"CREATE OR REPLACE MACRO {schema}.{projection.name}_at(now_at) AS TABLE FROM {schema}.{projection.name}"
-        )
+        yield f"CREATE OR REPLACE MACRO {name}_at(now_at) AS TABLE {sql}"
+        sql = f"FROM {name}_at(now())"
+    yield f"CREATE OR REPLACE VIEW {name} AS {sql}"
+    if not projection.now and projection.name in timed:
+        yield f"CREATE OR REPLACE MACRO {name}_at(now_at) AS TABLE FROM {name}"
+
+
+def _digest(beneath: Iterable[str], public: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join((*beneath, *public)).encode()).hexdigest()
 
 
 def refresh(store: "Store") -> None:

@@ -3,8 +3,9 @@
     layout      how rows lie, a number: rows are migrated (projections.migrations)
     meaning     what the fold made of records, the types of events one by one: only the log can say it anew
     relations   the SQL over rows that states of projections were made by: states are built anew from the rows
+    views       the statements that made the views, as a hash: other views are made anew
 
-The three are apart because they ask for different things (docs/decisions/0008-versions.md). Version 0.1.0 remembered
+They are apart because they ask for different things (docs/decisions/0008-versions.md). Version 0.1.0 remembered
 one text; what that meant is in `meanings/`.
 """
 
@@ -27,7 +28,7 @@ from schemas.contact_points import NAMESPACE
 from schemas.errors import RebuildNeeded
 from schemas.event_types import EVENT_TYPES, OUR_STEPS, UNKNOWN, Meaning
 
-LAYOUT, MEANING, RELATIONS = "layout", "meaning", "relations"
+LAYOUT, MEANING, RELATIONS, VIEWS = "layout", "meaning", "relations", "views"
 _PLAIN = asdict(Meaning())
 _NAMED_TYPES = 5
 _ADVICE = "fold them again from the log: touchlog rebuild --all --source log"
@@ -125,6 +126,16 @@ def take_relations(con: duckdb.DuckDBPyConnection) -> bool:
         return False
     _note(con, RELATIONS, relations())
     return True
+
+
+def views(con: duckdb.DuckDBPyConnection) -> str | None:
+    """A digest of the statements that made the store's views."""
+    return _told(con, VIEWS)
+
+
+def note_views(con: duckdb.DuckDBPyConnection, digest: str) -> None:
+    """Note of which statements the views are."""
+    _note(con, VIEWS, digest)
 
 
 def _changed(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -164,8 +164,10 @@ class Store:
         return others
 
     def _publish(self, projections: Sequence[Projection]) -> None:
+        known = self.versions()
         for projection in projections:
-            self._register(projection)
+            self._register(projection, [version for version in known if version.name == projection.name])
+        self.forget_parts()
         create_views(self)
 
     def _drop_states(self) -> None:
@@ -187,9 +189,9 @@ class Store:
         changed = [row for row in members if known.get(row[0], (row[0], False)) != row[1:]]
         self.insert_rows("member_changes", changed, self.batch)
 
-    def _register(self, projection: Projection) -> None:
-        """A projection that is new to the store is live at once; another version waits for `touchlog rebuild`."""
-        known = [version for version in self.versions() if version.name == projection.name]
+    def _register(self, projection: Projection, known: Sequence[Version]) -> None:
+        """A projection that is new to the store (no version is known) is live at once; another version waits for
+        `touchlog rebuild`."""
         for version in known:
             same = version.projection.version == projection.version
             if same and version.projection.fingerprint != projection.fingerprint:
@@ -200,7 +202,6 @@ class Store:
         if not known:
             versions.register(self.con, projection, self.batch)
             versions.note(self.con, projection, LIVE)
-            self.forget_parts()
 
     def versions(self) -> list[Version]:
         """All versions of projections that are not gone."""
