@@ -6,12 +6,40 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from projections import store as store_module
+from projections.store import Store
+from tests.folding import empty_store
 from tests.kafka import broker as brokers
 from tests.kafka import registry as registries
 from tests.kafka.java import NotAvailable
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_stores_are_copies() -> Iterator[None]:
+    """Making the views of a new store takes most of a second, a thousand times over: in this process a new store is
+    the copy of one that was made once. Commands that run in processes of their own make theirs."""
+    whole, known = Store.__dict__["open"], store_module.all_projections
+
+    def opened(cls: type[Store], path: Path | str, **options: Any) -> Store:
+        path = Path(path)
+        asked = options.get("projections") is None and store_module.all_projections is known
+        if asked and path.parent.is_dir() and not path.exists():
+            with suppress(OSError):
+                path.write_bytes(empty_store())
+        return whole.__func__(cls, path, **options)  # type: ignore[no-any-return]
+
+    empty_store()
+    Store.open = classmethod(opened)  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        Store.open = whole  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

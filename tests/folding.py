@@ -35,7 +35,7 @@ def records(events: Sequence[Event]) -> RecordBatch:
 
 
 @cache
-def _empty() -> bytes:
+def empty_store() -> bytes:
     """The file of a store in which nothing is yet."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "views.duckdb"
@@ -44,17 +44,11 @@ def _empty() -> bytes:
         return path.read_bytes()
 
 
-def new_store(path: Path | str) -> Store:
-    """A new store, from a file made once: making its views takes most of a second."""
-    Path(path).write_bytes(_empty())
-    return Store.open(path)
-
-
 def fold(
     path: Path | str, batches: Sequence[Sequence[Event]], *, compact_after: int = 10**9, columnar: bool = True
 ) -> Store:
     """A new store with the batches folded one after the other; compacted whenever the tail holds `compact_after`."""
-    store = new_store(path)
+    store = Store.open(path)
     folder = Folder(store)
     compaction = Compaction(store, after=compact_after)
     preparer = Preparer(Decoder(REGISTRY, columnar=columnar))

@@ -17,7 +17,7 @@ from projections.as_of import Cut, copy_whole
 from projections.store import Store
 from schemas.contact_points import contact_point_id, parse_contact
 from schemas.models import Event
-from tests.folding import fold, new_store
+from tests.folding import fold
 from tests.oracle import fold as oracle
 from tests.oracle.compare import DEPEND_ON_NOW, VIEWS, Row, differences, read_view
 
@@ -45,7 +45,7 @@ def _orders(events: list[Event], seed: str) -> Iterator[tuple[str, list[list[Eve
 
 @contextmanager
 def _as_of(store: Store, moment: datetime, path: Path) -> Iterator[Store]:
-    with new_store(path) as then:
+    with Store.open(path) as then:
         copy_whole(store.cursor(), then, Cut(happened=moment))
         yield then
 
