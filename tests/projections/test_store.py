@@ -19,12 +19,14 @@ from projections import layout
 from projections.compaction import Compaction
 from projections.projection import all_projections
 from projections.store import Part, Store, open_readonly
+from projections.versions import affected
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreBusy, StoreError, StoreFull
 from tests.folding import REGISTRY, fold, records
 from tests.projections.test_against_oracle import assert_equal
 from tests.strategies import random_log
 
 ONE = UUID(int=1)
+ITEMS = next(one.schema for one in all_projections() if one.name == "items")
 AT, OTHER = TopicPartition("interactions.chat", 0), TopicPartition("interactions.email", 3)
 _BATCHES = "INSERT INTO store.batches (batch, committed_at) VALUES (?, now())"
 
@@ -91,7 +93,7 @@ def test_a_store_of_a_layout_that_nobody_knows_is_refused(path, number, advice):
 
 
 @pytest.mark.parametrize(
-    "name", ["touchlog.duckdb", "store.duckdb", "Store.duckdb", "TOUCHLOG", "store.old.duckdb", "items_v1.duckdb"]
+    "name", ["touchlog.duckdb", "store.duckdb", "Store.duckdb", "TOUCHLOG", "store.old.duckdb", f"{ITEMS}.duckdb"]
 )
 @pytest.mark.parametrize("opening", [Store.open, open_readonly])
 def test_a_name_that_duckdb_takes_for_a_schema_is_refused(tmp_path, name, opening):
@@ -153,9 +155,8 @@ def test_another_version_waits_until_it_is_asked_for(path):
 @pytest.mark.parametrize("name", ["items", "conversations", "lateness"])
 def test_a_new_projection_is_there_at_once_and_built_later(path, name):
     events = random_log(3, 300)
-    others = [one for one in all_projections() if one.name != name and name not in one.reads]
-    names = {one.name for one in others}
-    others = [one for one in others if names.issuperset(one.reads)]
+    without = affected([name], all_projections())
+    others = [one for one in all_projections() if one.name not in without]
     with Store.open(path, projections=others) as store:
         folder, compaction = Folder(store), Compaction(store, after=100)
         compaction.appended(folder.fold(Preparer(Decoder(REGISTRY)).prepare(records(events))).applied)
@@ -283,7 +284,7 @@ def test_reopened_it_goes_on(path):
     [
         Part(schema="store", stream="events", kind="tail", level=0, number=0),
         Part(schema="store", stream="mentions", kind="run", level=2, number=41),
-        Part(schema="items_v1", stream="", kind="run", level=0, number=7),
+        Part(schema=ITEMS, stream="", kind="run", level=0, number=7),
         Part(schema="store", stream="events", kind="tail", level=0, number=1_234_567_890),
     ],
 )
