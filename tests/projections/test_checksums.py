@@ -97,7 +97,7 @@ def test_customers_together_are_the_whole(con):
     assert list(found) == customers
     views = set(found[customers[0]])
     of_nobody = {"lateness", "satisfaction", *(name for name in NAMES if name.startswith("response_times"))}
-    of_nobody |= {"identity_links", "identity_review"}
+    of_nobody |= {"identity_links", "identity_review", "channel_usage", "friction", "journeys"}
     assert views == set(NAMES) - of_nobody
     for view in views - {"conversations"}:
         rows, total = (sum(found[customer][view][place] for customer in customers) for place in (0, 1))
