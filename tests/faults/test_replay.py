@@ -316,7 +316,7 @@ def test_paused_cancelled_begun_again_and_gone_on_with(home, row, dice, truth, r
         (("rebuild", file, "--no-wait"), "building"),
     ):
         replay.do(*words)
-        assert states(home.store).get(2) == state
+        assert states(home.store).get(FIRST + 1) == state
         if state == "building":
             until(lambda: 0 < replay.built() < 1, "it is being built")
         elif state == "paused":
@@ -345,7 +345,7 @@ def test_who_waits_for_a_projector_that_is_killed_goes_on_alone(home, row, truth
     projector = home.project("--rebuild-share", 0.02, until_caught_up=False, victim=("--slice", 20))
     until(lambda: home.answers() or not projector.running, "the projector answers")
     asking = replay.start("rebuild", replay.file(FIRST + 1))
-    until(lambda: states(home.store).get(2) == "building" and 0 < replay.built() < 1, "it is being built")
+    until(lambda: states(home.store).get(FIRST + 1) == "building" and 0 < replay.built() < 1, "it is being built")
     assert projector.kill()
     assert asking.wait() == 0, asking.said
     assert states(home.store) == {FIRST: "live", FIRST + 1: "ready"}, asking.said

@@ -304,9 +304,14 @@ def test_only_the_newest_answer_about_one_thing_counts():
             "score_sum": 27,
             "scale_max": 10,
             "average": 6.75,
+            "satisfied": 0,
+            "dissatisfied": 0,
             "promoters": 1,
             "detractors": 1,
             "nps": 0,
+            "tied": 0,
+            "crossed": 0,
+            "first_response_p50_s": None,
         }
     ]
 

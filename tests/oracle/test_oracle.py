@@ -55,7 +55,9 @@ def test_random_logs_hold_everything_that_the_views_tell_apart():
     def values(view, column):
         return {row[column] for row in views[view]}
 
-    assert values("conversations", "state") == {"abandoned", "resolved", "waiting_on_us", "waiting_on_customer", "new"}
+    assert values("conversations", "state") == {
+        *("abandoned", "resolved", "waiting_on_us", "waiting_on_customer", "new", "snoozed")
+    }
     assert values("channel_preference", "basis") == {
         *("legal", "unreachable", "unclear", "no_opt_in", "stated", "inferred", "default"),
     }
