@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from consumers.letters import Ask, Decoded, Letter, Wanted, decoded, letters, names
+from schemas.contact_points import plain_key
 from schemas.errors import ConfigurationError, RegistryUnavailable
 from schemas.models import Kind
 from schemas.registry import Registry
@@ -55,7 +56,8 @@ def naming(ask: Ask, wanted: Wanted, keys: Sequence[str], registry: Registry) ->
     handles = [":" + key.removeprefix(HANDLE).lower() for key in keys if key.startswith(HANDLE)]
     for key in keys:
         if key.startswith(CUSTOMER):
-            exact.update(ask(_POINTS, [key.removeprefix(CUSTOMER)])["contact_point"].to_pylist())
+            points = ask(_POINTS, [key.removeprefix(CUSTOMER)])["contact_point"].to_pylist()
+            exact.update(map(plain_key, points))
 
     def meant(one: str) -> bool:
         kind, _, value = one.partition(":")

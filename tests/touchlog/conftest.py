@@ -44,6 +44,8 @@ CREATE TABLE touchlog.projections AS SELECT * FROM (VALUES
     ('items', 1, 'merged', 'a1b2', 2, 400, 'live'), ('timeline', 1, 'plain', 'c3d4', 0, 0, 'live')
 ) AS v(name, version, sort, fingerprint, runs, rows, state);
 CREATE SEQUENCE touchlog.numbers;
+CREATE SCHEMA store;
+CREATE TABLE store.endings (batch INTEGER, contact_point VARCHAR, event_id UUID, occurred_at TIMESTAMPTZ);
 """
 
 
