@@ -50,7 +50,7 @@ def cuts(pick, events, known):
     yield Cut(batch=pick.choice(list(known)))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_all_views_are_those_of_a_fold_of_just_the_events(tmp_path, seed):
     pick = random.Random(seed)
     events = random_log(40 + seed, 500)
@@ -62,7 +62,7 @@ def test_all_views_are_those_of_a_fold_of_just_the_events(tmp_path, seed):
             assert_equal(then, just(known, at))
 
 
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", [4])
 def test_a_card_is_that_of_a_fold_of_just_the_events(tmp_path, seed):
     pick = random.Random(seed)
     events = random_log(40 + seed, 700)

@@ -25,7 +25,7 @@ def plain(found: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(row, default=str, sort_keys=True) for row in found)
 
 
-@pytest.mark.parametrize("seed", [31, 32])
+@pytest.mark.parametrize("seed", [31])
 def test_cards_equal_the_views(tmp_path: Path, seed: int) -> None:
     events = random_log(seed, 1500)
     with fold(tmp_path / "views.duckdb", [events[:700], events[700:]], compact_after=600) as store:

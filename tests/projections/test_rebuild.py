@@ -45,7 +45,7 @@ def states(store):
     return {(v.name, v.projection.version, v.projection.build): v.state for v in store.versions() if v.state != "live"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1])
 def test_the_same_sql_built_again_gives_the_same_rows_at_every_moment(path, seed):
     pick = random.Random(seed)
     events = random_log(70 + seed, 700)
