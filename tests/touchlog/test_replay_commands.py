@@ -19,7 +19,7 @@ from tests.strategies import random_log
 from tests.touchlog.letters import LOG, STORE, projector, until
 from touchlog.cli import cli
 
-EVENTS = random_log(611, 400)
+EVENTS = [event for event in random_log(611, 400) if event.type != "contact_point.ended"]
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +127,8 @@ def test_the_whole_store_is_built_from_the_log_beside_the_live_one(running):
 
 
 def test_a_part_of_the_log_is_for_looking(running):
-    contact = EVENTS[0].primary.key
+    # Of a customer whom nobody else's evidence touches: a part knows its own alone.
+    contact = EVENTS[1].primary.key
     with running():
         done("rebuild", "--source", "log", "--contact", contact)
         found = told("diff", "--source", "log")
