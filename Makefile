@@ -9,9 +9,9 @@ PYTEST := $(BIN)/pytest
 demo: $(VENV)/.installed
 	$(BIN)/touchlog demo
 
-# Everything that needs Python alone, and the Kafka tests on the best broker there is (tests/kafka/README.md).
+# Everything that needs Python alone, the Kafka tests on librdkafka's mock broker (tests/kafka/README.md).
 test: $(VENV)/.installed
-	$(PYTEST) -n 2 --dist worksteal -m "not broker and not registry and not slow"
+	TOUCHLOG_TEST_KAFKA=mock $(PYTEST) -n 2 --dist worksteal -m "not broker and not registry and not slow"
 
 # Insists on a real Apache Kafka and a real registry: Docker, or Java 17 and Maven.
 test-kafka: $(VENV)/.installed

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from consumers.columns import ENDED
 from consumers.dead_letters import Attempt, attempt_row, attempts_of, dead_letter_rows
-from consumers.graph import NEVER, Graph, first_seen
+from consumers.graph import Graph, first_seen
 from consumers.ids import Ids, Mask
 from consumers.people import People
 from consumers.prepare import Prepared
@@ -23,6 +23,7 @@ from consumers.seen import SeenIds, earliest
 from consumers.temper import Temper
 from log.log import TopicPartition
 from projections.components import Components, Link
+from projections.holdings import NEVER
 from projections.store import Store
 from schemas.contact_points import contact_point_id
 from schemas.errors import OffsetConflict

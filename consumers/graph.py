@@ -10,9 +10,6 @@ from consumers.ids import Ids, Mask, id_of_name
 from consumers.seen import Micros, SeenIds
 from projections.components import Components
 
-NEVER = np.iinfo(np.int64).max
-"""When a thing was first seen that was only ever named: a contact point in another role than `self`."""
-
 
 @dataclass(kw_only=True)
 class Graph:

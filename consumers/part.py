@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from consumers.decode import Decoder, Group
 from log.log import RecordBatch
 from schemas.codec import micros
+from schemas.contact_points import plain_key
 from schemas.errors import ConfigurationError
 from schemas.registry import Registry
 from schemas.topics import CHANNELS, IDENTITY, TOPICS, topic_of
@@ -62,10 +63,12 @@ class PartOfBatch:
     def __init__(self, part: Part, registry: Registry) -> None:
         self._part = part
         self._decoder = Decoder(registry)
-        self._keys = {key.encode() for key in part.contact_points}
+        # A record names a contact point by its own key, whoever has it then.
+        wanted = sorted({plain_key(key) for key in part.contact_points})
+        self._keys = {key.encode() for key in wanted}
         # Avro writes a text as it is: a record that names a contact point holds the bytes of its value.
-        self._texts = [key.partition(":")[2].encode() for key in part.contact_points]
-        self._wanted = pa.array(sorted(part.contact_points), pa.string())
+        self._texts = [key.partition(":")[2].encode() for key in wanted]
+        self._wanted = pa.array(wanted, pa.string())
 
     def __call__(self, batch: RecordBatch) -> Sequence[int]:
         """The places of the part's records, in order. Of a record that cannot be decoded the key says whose it is;

@@ -8,40 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from consumers.columns import ENDED
-from consumers.graph import NEVER, Graph, first_seen
+from consumers.graph import Graph, first_seen
 from consumers.ids import Ids, Mask
 from consumers.prepare import Prepared
 from consumers.seen import earliest
 from projections import holdings, layout, publish
 from projections.components import Components, Link, Strength
-from projections.holdings import Holdings
+from projections.holdings import NEVER, Holdings
 from projections.identity_rules import LIMITS, UNIQUE
-from projections.relations import DERIVED, scoped
 from projections.store import Store
 from schemas.contact_points import contact_point_id
 
 Evidence = tuple[int, ...]
 """When evidence of each assurance (layout.ASSURANCE) was first given for a pair."""
 
-_POINTS_SEEN = f"""
-    SELECT contact_point_id, min(moment) FROM (
-        SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {NEVER} END AS moment
-        FROM {{events}}
-        UNION ALL
-        SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {NEVER} END
-        FROM {{mentions}}
-    ) GROUP BY contact_point_id
-"""
-_ALL_POINTS_SEEN = _POINTS_SEEN.format(events="store.events", mentions="store.mentions")
-_THESE_POINTS_SEEN = _POINTS_SEEN.format(
-    **{
-        relation: f"({scoped(DERIVED[relation], {rows: these, 'holdings': 'store.holdings'})})"
-        for relation, rows, these in (
-            (name, rows, f"SELECT * FROM store.{rows} WHERE list_contains($ids::UUID[], contact_point_id)")
-            for name, rows in (("events", "rows"), ("mentions", "mention_rows"))
-        )
-    }
-)
 _LINKS = "SELECT verb, one, other, event_id, epoch_us(occurred_at), assurance FROM store.links"
 _STRICTNESS = {"asserted": 0, "retracted": 1, "forbidden": 2}
 _NONE: Strength = (NEVER, NEVER)
@@ -56,7 +36,7 @@ class People:
         self._store = store
         con = store.con
         components = Components(limits=LIMITS, unique=UNIQUE, strength=self._strength)
-        self.graph = Graph(components=components, seen=first_seen(con, _ALL_POINTS_SEEN))
+        self.graph = Graph(components=components, seen=first_seen(con, holdings.first_seen_sql()))
         self.evidence: dict[Link, Evidence] = {}
         self.statements: dict[Link, tuple[int, int, bytes, str]] = {}
         self.holdings = Holdings.of(con.execute(holdings.ENDINGS).fetchall())
@@ -142,8 +122,8 @@ class People:
     def _see_again(self, ended: set[str], batch: int) -> dict[str, int]:
         """Note anew when the holders of contact points were first seen; those of them that are linked."""
         names = {contact_point_id(name): name for key in ended for name in self.holdings.holders(key)}
-        ended_ids = [contact_point_id(key) for key in ended]
-        found = dict(self._store.con.execute(_THESE_POINTS_SEEN, {"ids": ended_ids}).fetchall())
+        sql = holdings.first_seen_sql("list_contains($ids::UUID[], contact_point_id)")
+        found = dict(self._store.con.execute(sql, {"ids": [contact_point_id(key) for key in ended]}).fetchall())
         # One that nothing is left of was never seen.
         seen = dict.fromkeys(names, NEVER) | found
         ids = Ids.of(list(seen))

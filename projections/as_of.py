@@ -14,13 +14,11 @@ import duckdb
 
 from projections import metrics
 from projections.components import Components, FirstSeen, Link, Strength
-from projections.holdings import Holdings
+from projections.holdings import NEVER, Holdings, first_seen_sql
 from projections.identity_rules import LIMITS, UNIQUE
 from projections.relations import DERIVED, PAIRS, scoped
 from projections.store import Store
 from schemas.contact_points import contact_point_id, plain_key
-
-_NEVER = (1 << 63) - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,15 +98,6 @@ def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) 
     return [name for (name,) in rows]
 
 
-_POINTS_SEEN = f"""
-    SELECT contact_point_id, min(moment) FROM (
-        SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {_NEVER} END AS moment
-        FROM ({{events}})
-        UNION ALL
-        SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {_NEVER} END
-        FROM ({{mentions}})
-    ) WHERE list_contains(?::UUID[], contact_point_id) GROUP BY contact_point_id
-"""
 _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
         SELECT thread_id, occurred_at FROM store.rows WHERE list_contains(?::UUID[], thread_id) AND {where}
@@ -151,18 +140,9 @@ def _points_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str])
         return []
     ids = [contact_point_id(name) for name in names]
     given = [contact_point_id(key) for key in {plain_key(name) for name in names}]
-    parts = {
-        relation: scoped(
-            DERIVED[relation],
-            {
-                rows: f"SELECT * FROM store.{rows} WHERE list_contains(?::UUID[], contact_point_id) AND {cut.where}",
-                "holdings": _holdings(cut),
-            },
-        )
-        for relation, rows in (("events", "rows"), ("mentions", "mention_rows"))
-    }
-    moments = dict(con.execute(_POINTS_SEEN.format(**parts), [given, given, ids]).fetchall())
-    return [moments.get(one, _NEVER) for one in ids]
+    sql = first_seen_sql(f"list_contains($given::UUID[], contact_point_id) AND {cut.where}", _holdings(cut))
+    moments = dict(con.execute(sql, {"given": given}).fetchall())
+    return [moments.get(one, NEVER) for one in ids]
 
 
 def _threads_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]) -> list[int]:
@@ -170,7 +150,7 @@ def _threads_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]
         return []
     ids = [contact_point_id(name) for name in names]
     moments = dict(con.execute(_THREADS_SEEN.format(where=cut.where), [ids, ids]).fetchall())
-    return [moments.get(one, _NEVER) for one in ids]
+    return [moments.get(one, NEVER) for one in ids]
 
 
 def _holdings(cut: Cut) -> str:

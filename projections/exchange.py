@@ -82,11 +82,11 @@ def exchange(path: Path | str) -> bool:
         raise ConfigurationError(
             f"{before} is still there, from the last exchange; free it: touchlog retire --source log"
         )
-    _carry(path, after)
     with _held(after) as con:
         _check_whole(con, after)
-        with _held(path):
-            _move(after, path, before)
+    _carry(path, after)
+    with _held(after), _held(path):
+        _move(after, path, before)
     return True
 
 

@@ -16,6 +16,7 @@ import duckdb
 
 from projections import layout
 from projections.identity_rules import JOINING, joins, may_be_linked
+from projections.relations import DERIVED, scoped
 from schemas.codec import from_micros
 from schemas.contact_points import contact_point_id, held_since
 
@@ -23,6 +24,9 @@ Evidence = tuple[int, bytes, int, str, str]
 """(occurred_at in microseconds, event_id as 16 bytes, assurance by its place in layout.ASSURANCE, key, key)"""
 
 ENDINGS = "SELECT contact_point, epoch_us(occurred_at) FROM store.endings"
+
+NEVER = (1 << 63) - 1
+"""When a contact point was first seen that was only ever named in another role than `self`."""
 
 _OF_SEVERAL = """
     SELECT epoch_us(occurred_at), event_id, rest -> '$.contact_points'
@@ -71,6 +75,23 @@ class Holdings:
     def holders(self, key: str) -> list[str]:
         """All the keys that a contact point goes by, one after the other."""
         return [key, *(held_since(key, from_micros(moment)) for moment in self.endings.get(key, ()))]
+
+
+def first_seen_sql(where: str = "true", holdings: str = "store.holdings") -> str:
+    """A query for contact_point_id and when it was first seen, in microseconds, by the rows of which `where` holds."""
+    events, mentions = (
+        scoped(DERIVED[relation], {rows: f"SELECT * FROM store.{rows} WHERE {where}", "holdings": holdings})
+        for relation, rows in (("events", "rows"), ("mentions", "mention_rows"))
+    )
+    return f"""
+        SELECT contact_point_id, min(moment) FROM (
+            SELECT contact_point_id, CASE WHEN is_self THEN epoch_us(occurred_at) ELSE {NEVER} END AS moment
+            FROM ({events})
+            UNION ALL
+            SELECT contact_point_id, CASE WHEN role = 'self' THEN epoch_us(occurred_at) ELSE {NEVER} END
+            FROM ({mentions})
+        ) GROUP BY contact_point_id
+    """
 
 
 def evidence(con: duckdb.DuckDBPyConnection, keys: Collection[str]) -> Iterator[Evidence]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from projections import layout
 from projections.contact_rules import KIND_OF_CHANNEL, MARKETING, NEEDS_OPT_IN, ORDER, REQUIRED_BY_LAW
 from projections.identity_rules import LIMITS, UNIQUE
-from schemas.contact_points import NAMESPACE
+from schemas.contact_points import NAMESPACE, SINCE
 
 _NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + "'::BLOB"
 
@@ -87,6 +87,8 @@ MACROS = (
     CREATE OR REPLACE MACRO store.seconds_until(one, other) AS
         CASE WHEN other < one THEN 0 ELSE (epoch_us(other) - epoch_us(one)) // 1000000 END
     """,
+    # schemas.contact_points.plain_key
+    f"CREATE OR REPLACE MACRO store.plain_key(key) AS regexp_replace(key, '{SINCE}', '')",
 )
 
 _RANK = "CASE verb WHEN 'asserted' THEN 0 WHEN 'retracted' THEN 1 WHEN 'forbidden' THEN 2 END"
@@ -171,59 +173,6 @@ GROUP BY contact_point_id
 THREADS = """
 SELECT thread_id, max_by(conversation_id, batch) AS conversation_id FROM thread_changes GROUP BY thread_id
 """
-
-STATEMENTS = """
-SELECT
-    said.event_id,
-    said.occurred_at,
-    said.channel,
-    said.kind,
-    said.content_type,
-    said.about_channel,
-    said.until,
-    -- What it binds when not the person: the contact point it is about, or the shared one it came through.
-    coalesce(said.about_holder, CASE WHEN coalesce(m.shared, false) OR NOT said.identifiable
-        THEN p.kind || ':' || p.value END) AS bound_point,
-    coalesce(o.customer_id, said.about_id, m.customer_id, said.contact_point_id) AS customer_id,
-    coalesce(m.customer_id, said.contact_point_id) AS stated_by
-FROM (
-    SELECT s.*, coalesce(h.holding, about) AS about_holder,
-        CASE WHEN about IS NOT NULL THEN store.contact_point_id(about_holder) END AS about_id
-    FROM (
-        SELECT
-            event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
-            true AS explicit,
-            rest ->> '$.statement.kind' AS kind,
-            rest ->> '$.statement.content_type' AS content_type,
-            rest ->> '$.statement.channel' AS about_channel,
-            rest ->> '$.statement.about' AS about,
-            make_timestamptz((rest ->> '$.statement.until')::BIGINT) AS until
-        FROM events
-        WHERE has_statement AND channel <> 'identity'
-        UNION ALL
-        SELECT
-            event_id, occurred_at, channel, direction, contact_point_id, identifiable, type,
-            false,
-            CASE WHEN type IN ('message.complained', 'subscription.opted_out') THEN 'opt_out' ELSE 'opt_in' END,
-            unnest(CASE WHEN type LIKE 'subscription.%' AND content_type IS NOT NULL
-                THEN [content_type] ELSE ['news', 'offers'] END),
-            'email',
-            NULL,
-            NULL
-        FROM events
-        WHERE NOT has_statement AND type IN (
-            'message.complained', 'message.complaint_withdrawn', 'subscription.opted_out', 'subscription.opted_in'
-        )
-    ) AS s
-    LEFT JOIN holdings AS h ON h.point_key = s.about AND s.occurred_at > h.since AND s.occurred_at <= h.until
-    -- An opt-in counts only when the person made it.
-    WHERE kind <> 'opt_in' OR direction = 'inbound' OR (type = 'message.complaint_withdrawn' AND NOT explicit)
-) AS said
-JOIN points AS p USING (contact_point_id)
-LEFT JOIN members AS m USING (contact_point_id)
-LEFT JOIN members AS o ON o.contact_point_id = said.about_id
-"""
-"""What version 1 of consent and channel_preference reads, where it is still live; `choices` is what they read now."""
 
 CHOICES = """
 SELECT
@@ -329,7 +278,6 @@ DERIVED: Mapping[str, str] = {
     "members": MEMBERS,
     "member_history": MEMBER_HISTORY,
     "threads": THREADS,
-    "statements": STATEMENTS,
     "choices": CHOICES,
     "calls_left_open": CALLS_LEFT_OPEN,
 }

@@ -79,7 +79,8 @@ def parse_contact(text: str, *, region: str = DEFAULT_REGION) -> ContactPoint:
     return contact_point(Kind.ACCOUNT, text)
 
 
-_SINCE = re.compile(r" \(since \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
+SINCE = r" \(since \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
+"""What `held_since` puts behind a key, as a regular expression."""
 
 
 def held_since(key: str, since: datetime) -> str:
@@ -90,7 +91,7 @@ def held_since(key: str, since: datetime) -> str:
 
 def plain_key(key: str) -> str:
     """The contact point's own key, whoever holds it."""
-    return _SINCE.sub("", key)
+    return re.sub(SINCE, "", key)
 
 
 def contact_point_id(key: str) -> UUID:

@@ -13,7 +13,7 @@ FROM (
         a.content_type,
         a.customer_id,
         CASE WHEN p.rank IS NOT NULL THEN p.channel END AS channel,
-        CASE WHEN p.rank IS NOT NULL THEN p.contact_point END AS contact_point,
+        CASE WHEN p.rank IS NOT NULL THEN store.plain_key(p.contact_point) END AS contact_point,
         coalesce(p.basis, 'no_contact_point') AS basis,
         coalesce(p.reason, $3 || ' for ' || a.content_type || ': no contact point') AS reason
     FROM (FROM touchlog.audience_at($1::TIMESTAMPTZ) WHERE content_type = $2) AS a

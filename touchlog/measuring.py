@@ -1,6 +1,5 @@
 """Definitions of response times from any process: through the projector while one runs, else in the store itself."""
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 from consumers.errands import Errands
 from projections.metrics import Definition, checked, load, to_json
 from projections.store import Store
-from schemas.errors import ConfigurationError, StoreBusy
+from touchlog.whoever import whoever_holds_it
 
 if TYPE_CHECKING:
     from touchlog.client import Reader
-
-_PATIENCE_S = 10.0
-_PAUSE_S = 0.2
 
 
 def perform(store: Store, definitions: Sequence[Definition]) -> bool:
@@ -44,19 +40,7 @@ def load_anyhow(path: Path, reader: "Reader", definitions: Sequence[Definition])
     Raises ConfigurationError (a definition changed and its version did not; no store there), StoreBusy and what the
     store raises.
     """
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            told: dict[str, bool] | None = reader.errand("metrics", to_json(definitions))
-            if told is not None:
-                return told["changed"]
-            if not path.exists():
-                raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
-            with Store.open(path) as store:
-                return perform(store, definitions)
-        except StoreBusy:
-            # A projector has the file before it answers and until after it has ended, and a reader may have it for a
-            # moment.
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE_S)
+    told = whoever_holds_it(
+        path, reader, "metrics", to_json(definitions), lambda store: {"changed": perform(store, definitions)}
+    )
+    return told["changed"]

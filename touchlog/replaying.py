@@ -1,7 +1,6 @@
 """Versions of projections from any process: through the projector while one runs, else in the store itself."""
 
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from projections.compaction import Compaction
 from projections.projection import Projection, all_projections, parse
 from projections.store import Store
 from projections.versions import LIVE, Version
-from schemas.errors import ConfigurationError, StoreBusy
+from schemas.errors import ConfigurationError
+from touchlog.whoever import whoever_holds_it
 
 if TYPE_CHECKING:
     from touchlog.client import Reader
@@ -32,9 +32,6 @@ ACTIONS = {
 BEGIN = "begin"
 ROWS_A_SLICE = 1_000_000
 """Events a slice of a build that has the store to itself."""
-
-_PATIENCE_S = 10.0
-_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,27 +123,16 @@ def anyhow(
     Without a projector what is begun is also built here; `building` hears of it: slices done, of how many. Raises
     ConfigurationError (it cannot be done; no store there), StoreBusy and what the store raises.
     """
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            told: list[dict[str, Any]] | None = reader.errand("replay", asked.to_json())
-            if told is not None:
-                return told
-            if not path.exists():
-                raise ConfigurationError(f"no store at {path}; type: touchlog project --until-caught-up")
-            with Store.open(path) as store:
-                found = perform(store, asked)
-                if asked.action != BEGIN:
-                    return found
-                build_alone(store, building or (lambda _, __: None))
-                names = {version["name"] for version in found}
-                return [_told(version) for version in store.versions() if version.name in names]
-        except StoreBusy:
-            # A projector has the file before it answers and until after it has ended, and a reader may have it for a
-            # moment.
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE_S)
+
+    def alone(store: Store) -> list[dict[str, Any]]:
+        found = perform(store, asked)
+        if asked.action != BEGIN:
+            return found
+        build_alone(store, building or (lambda _, __: None))
+        names = {version["name"] for version in found}
+        return [_told(version) for version in store.versions() if version.name in names]
+
+    return whoever_holds_it(path, reader, "replay", asked.to_json(), alone)
 
 
 def perform_and_show(settings: "Settings", action: str, names: Sequence[str], *, as_json: bool) -> None:

@@ -39,7 +39,7 @@ left_out AS (
 )
 -- Whoever sends wants the value that it is, whoever had it before.
 SELECT
-    content_type, customer_id, channel, regexp_replace(contact_point, ' \(since [^ )]*\)$', '') AS contact_point, basis, reason
+    content_type, customer_id, channel, store.plain_key(contact_point) AS contact_point, basis, reason
 FROM reached
 UNION ALL
 SELECT content_type, customer_id, NULL, NULL, basis, reason FROM left_out

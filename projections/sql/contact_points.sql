@@ -56,7 +56,7 @@ SELECT
     p.kind || ':' || p.value AS contact_point,
     s.contact_point_id,
     p.kind,
-    regexp_replace(p.value, ' \(since [^ )]*\)$', '') AS value,
+    store.plain_key(p.value) AS value,
     coalesce(m.customer_id, s.contact_point_id) AS customer_id,
     ['attested', 'asserted', 'claimed', 'inferred'][s.assurance + 1] AS assurance,
     s.normalised,

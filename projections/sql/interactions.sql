@@ -22,7 +22,7 @@ SELECT
     coalesce(
         e.rest -> '$.contact_points',
         json_array(json_object(
-            'kind', p.kind, 'value', regexp_replace(p.value, ' \(since [^ )]*\)$', ''), 'role', 'self', 'normalised', e.normalised,
+            'kind', p.kind, 'value', store.plain_key(p.value), 'role', 'self', 'normalised', e.normalised,
             'assurance', ['attested', 'asserted', 'claimed', 'inferred'][e.assurance + 1]
         ))
     ) AS contact_points,

@@ -90,7 +90,7 @@ def test_a_changed_rule_is_seen_beside_then_in_place_then_taken_back(path):
     store, _, before = built(path)
     changed = affected(["items"], store.live())
     assert changed[0] == "items"
-    assert set(changed) == {"items", "channel_preference", "audience", "timeline", "customers"}
+    assert set(changed) == {"items", "channel_preference", "audience", "timeline", "customers", "channel_usage"}
     assert states(store) == {("items", 3, 1): "ready"}
     assert seen(store.con) == before
     after = seen_next(store.con)
@@ -174,7 +174,7 @@ def test_paused_it_does_nothing_and_cancelled_it_leaves_nothing(path):
         rebuild.cancel(store, [])
         assert not folding.compaction.step()
         assert not states(store)
-        assert not store.con.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'items_v2'").fetchall()
+        assert not store.con.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'items_v3'").fetchall()
         rebuild.begin(store, [NO_OPENS], FENCE)
         assert states(store) == {("items", 3, 2): "building"}
 

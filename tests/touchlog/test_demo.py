@@ -356,10 +356,9 @@ def test_the_log_and_the_store_of_the_settings_are_not_meant(tmp_path: Path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["touchlog-demo"]
 
 
-@pytest.mark.kafka
-def test_the_same_on_kafka(tmp_path: Path, kafka, unique, monkeypatch: pytest.MonkeyPatch, demo: Demo):
-    monkeypatch.setenv("TOUCHLOG_KAFKA", json.dumps(kafka.options))
-    url = f"kafka://{kafka.bootstrap}?prefix={unique('demo')}."
+@pytest.mark.broker
+def test_the_same_on_kafka(tmp_path: Path, real_kafka, unique, demo: Demo):
+    url = f"kafka://{real_kafka.bootstrap}?prefix={unique('demo')}."
     folder = tmp_path / "kafka"
     done = run("demo", "--keep", str(folder), "--log", url)
     assert done.exit_code == 0, done.output

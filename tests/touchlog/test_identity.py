@@ -118,6 +118,11 @@ def test_a_contact_point_that_ended_is_looked_up_as_whoever_has_it_now():
     assert identity("explain", BOB, "+46700000001")["same"]
     assert not identity("explain", ADA, "+46700000001")["same"]
     assert run("verify").exit_code == 0
+    # A part of the log is that of the one who has it, and of the one who had it.
+    for key in (ADA, BOB):
+        assert run("rebuild", "--source", "log", "--contact", key).exit_code == 0
+        assert run("diff", "--source", "log").exit_code == 0
+        assert run("rebuild", "--source", "log", "--cancel").exit_code == 0
 
 
 def test_decisions_are_events_that_are_undone_by_others_and_survive_a_new_store():

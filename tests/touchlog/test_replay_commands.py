@@ -19,7 +19,7 @@ from tests.strategies import random_log
 from tests.touchlog.letters import LOG, STORE, projector, until
 from touchlog.cli import cli
 
-EVENTS = [event for event in random_log(611, 400) if event.type != "contact_point.ended"]
+EVENTS = random_log(611, 400)
 
 
 @pytest.fixture(autouse=True)
