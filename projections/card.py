@@ -1,13 +1,13 @@
 """One customer in one window: the same views, over that customer's rows only.
 
 The customer's events (and the rest of the conversations that they belong to) are copied into a store in memory, where
-the very same SQL as for everybody runs over them. So the card can never say anything else than the views do.
+the very same SQL as for everybody runs over them (projections.card_store). So the card can never say anything else than
+the views do.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from projections import as_of, layout
 from projections.as_of import Cut
+from projections.card_store import CardStore
 from projections.next_menu import next_menu
 from projections.projection import parse
-from projections.store import Store
 from projections.versions import CURRENT
 from schemas.contact_points import contact_point_id, plain_key
 
@@ -41,7 +41,7 @@ class Cards:
         """`seconds`: how long the scratch store may work at one card; for ever without a `time_limit`."""
         self._time_limit = time_limit or (lambda con, seconds: nullcontext())  # noqa: ARG005 - what it is given
         self._seconds = seconds
-        self._scratch: Store | None = None
+        self._scratch: CardStore | None = None
         self._live: list[tuple[str, int]] = []
         self._lock = threading.Lock()
 
@@ -65,21 +65,25 @@ class Cards:
         self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut, read: _Read
     ) -> dict[str, Any] | None:
         with self._lock:
-            scratch = self._for(con).con
+            store = self._for(con)
+            scratch = store.con
             scratch.begin()
             try:
                 # The reader's own limit interrupts the reader's connection alone.
                 with self._time_limit(scratch, self._seconds):
                     customer = copy(con, scratch, key, cut)
-                    return None if customer is None else read(scratch, customer, now)
+                    if customer is None:
+                        return None
+                    store.fill(now)
+                    return read(scratch, customer, now)
             finally:
                 scratch.rollback()
 
-    def _for(self, con: duckdb.DuckDBPyConnection) -> Store:
-        """A scratch store with the projections that are live in the store."""
+    def _for(self, con: duckdb.DuckDBPyConnection) -> CardStore:
+        """A store for cards with the projections that are live in the store."""
         live = con.execute(_LIVE).fetchall()
         if self._scratch is None or live != self._live:
-            self._scratch = Store.in_memory([replace(parse(text), build=build) for text, build in live])
+            self._scratch = CardStore([parse(text) for text, _ in live])
             self._live = live
         return self._scratch
 

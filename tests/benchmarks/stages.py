@@ -138,7 +138,7 @@ def main(events: int, customers: int, batch_size: int, chunk: int, compact_after
     """Prepare and fold everything, compact as the projector does, and print what each stage cost."""
     out = Console()
     stages = Stages()
-    came = list(batches(events, customers, batch_size, chunk))
+    came = list(batches(records(events, customers=customers), batch_size, chunk))
     watch(stages)
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "views.duckdb") as opened:
         folder_ = Folder(opened)
@@ -160,10 +160,9 @@ def main(events: int, customers: int, batch_size: int, chunk: int, compact_after
     out.print(table)
 
 
-def batches(count: int, customers: int, size: int, chunk: int) -> Iterator[RecordBatch]:
+def batches(made: Iterator[tuple[str, bytes, bytes]], size: int, chunk: int) -> Iterator[RecordBatch]:
     """Batches as a backlog in Kafka comes: `chunk` records of one partition, then some of the next."""
     waiting: dict[tuple[str, int], list[tuple[bytes, bytes]]] = defaultdict(list)
-    made = records(count, customers=customers)
     full = RecordBatch()
     offsets: dict[tuple[str, int], int] = defaultdict(int)
 

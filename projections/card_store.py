@@ -1,0 +1,120 @@
+"""A store for one customer at a time: the views' own SQL, each evaluated once into a table, by plans that are kept.
+
+To plan the views takes DuckDB far longer than to run them over one customer's rows, and each that reads another plans
+and runs that again. Here every relation is a table, filled by one prepared INSERT from the tables before it, so a card
+costs their running alone. What people read elsewhere as `touchlog.<view>` or `touchlog.<view>_at(now)` has the same
+names here.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import duckdb
+
+from projections import layout
+from projections.projection import Projection, in_order
+from projections.relations import DERIVED, MACROS, TABLES, scoped
+from projections.store import STREAMS
+
+EVALUATED = (
+    *("contact_points", "consent", "channel_preference", "timeline", "conversations", "continuations", "customers"),
+    "topics",
+)
+"""Views that are evaluated for every card, with those that they read."""
+
+ASKED = ("interactions",)
+"""Views that are evaluated when somebody reads them."""
+
+_TABLES = {
+    "rows": "store.events_tail_00000000",
+    "mention_rows": "store.mentions_tail_00000000",
+    "points": "store.points",
+    **{name: f"store.{name}" for name in TABLES if name in layout.SMALL_TABLES},
+}
+_PUBLIC = re.compile(r"\btouchlog\.(\w+?)(?:_at\(now_at\)|\b(?!\())")
+_NOW = "$1::TIMESTAMPTZ"
+
+
+class CardStore:
+    """Tables in memory for the rows that `projections.card.copy` brings, and what the live projections make of them.
+
+    To be filled and read in one transaction that is rolled back: the next customer begins with empty tables.
+    """
+
+    def __init__(self, live: Sequence[Projection]) -> None:
+        self.con = duckdb.connect(":memory:", config={"threads": 1})
+        self._steps: list[tuple[str, bool]] = []
+        self.con.execute("SET TimeZone = 'UTC'")
+        for schema in ("store", "card", "touchlog"):
+            self.con.execute(f"CREATE SCHEMA {schema}")
+        for stream, columns in STREAMS.items():
+            self.con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(columns)})")
+        for name in sorted(_TABLES.keys() & {"points", *layout.SMALL_TABLES}):
+            columns = layout.POINT_COLUMNS if name == "points" else layout.SMALL_TABLES[name]
+            self.con.execute(f"CREATE TABLE store.{name} ({layout.ddl(columns)})")
+        for statement in MACROS:
+            self.con.execute(statement)
+        known = {one.name: one for one in in_order(live)}
+        for projection in known.values():
+            if projection.name in _with_read(EVALUATED, known):
+                self._evaluate(projection)
+            elif projection.name in ASKED:
+                self.con.execute(f"CREATE VIEW touchlog.{projection.name} AS {self._view(projection)}")
+
+    def fill(self, now: datetime) -> None:
+        """Evaluate everything over the rows that are there, as of `now`."""
+        for name, timed in self._steps:
+            self.con.execute(f"EXECUTE {name}" + (f"(TIMESTAMPTZ '{now.isoformat()}')" if timed else ""))
+
+    def _evaluate(self, projection: Projection) -> None:
+        if projection.sort != "plain":
+            self._step(f"{projection.name}_state", self._state(projection))
+        name = f"touchlog.{projection.name}"
+        self._step(projection.name, self._view(projection))
+        self.con.execute(f"CREATE VIEW {name} AS FROM card.{projection.name}")
+        self.con.execute(f"CREATE MACRO {name}_at(now_at) AS TABLE FROM card.{projection.name}")
+
+    def _view(self, projection: Projection) -> str:
+        text = projection.blocks["view"]
+        sql = scoped(text, {**self._relations(text), "state": f"card.{projection.name}_state"}, derived={})
+        return re.sub(r"\bnow_at\b", _NOW, _PUBLIC.sub(r"card.\1", sql))
+
+    def _state(self, projection: Projection) -> str:
+        if projection.sort == "merged":
+            delta = projection.blocks["delta"]
+            parts = scoped(delta, self._relations(delta), derived={})
+            return scoped(projection.blocks["merge"], {"parts": parts}, derived={})
+        text = projection.blocks["fold"]
+        beneath = self._relations(f"FROM events JOIN threads {text}")
+        grouped = f"""
+            SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
+            FROM {beneath["events"]} AS e LEFT JOIN {beneath["threads"]} AS t USING (thread_id)
+            WHERE e.thread_id IS NOT NULL
+        """
+        return scoped(text, {**beneath, "events": grouped}, derived={})
+
+    def _relations(self, text: str) -> dict[str, str]:
+        """The tables of the relations that a text names; those that are derived are evaluated before it."""
+        found = {name for name in (*_TABLES, *DERIVED) if re.search(rf"\b(?:FROM|JOIN)\s+{name}\b(?!\.)", text)}
+        for name in DERIVED:
+            if name in found and not self._has(name):
+                self._step(name, scoped(DERIVED[name], self._relations(DERIVED[name]), derived={}))
+        return {name: _TABLES.get(name, f"card.{name}") for name in found}
+
+    def _has(self, name: str) -> bool:
+        return any(step == name for step, _ in self._steps)
+
+    def _step(self, name: str, sql: str) -> None:
+        """A table of what the SQL gives, and a plan that fills it."""
+        self.con.execute(f"CREATE TABLE card.{name} AS FROM ({sql.replace(_NOW, 'now()')}) LIMIT 0")
+        self.con.execute(f"PREPARE {name} AS INSERT INTO card.{name} {sql}")
+        self._steps.append((name, _NOW in sql))
+
+
+def _with_read(names: Collection[str], known: dict[str, Projection]) -> set[str]:
+    """The views of these names that there are, and all that they read."""
+    found = {name for name in names if name in known}
+    while more := {read for name in found for read in known[name].reads} - found:
+        found |= more
+    return found
