@@ -6,7 +6,7 @@ the views do.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from schemas.contact_points import contact_point_id, plain_key
 
 TIMELINE_LENGTH = 10
 NO_CUT = Cut()
+_FEW = 12
 _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
 
 
@@ -136,17 +137,8 @@ def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key
     ]
     then = None if cut == NO_CUT else as_of.threads(con, cut, as_of.thread_names(con, cut, ids))
     conversations = _threads(con, ids) if then is None else [contact_point_id(name) for name in sorted(then.known)]
-    rows = con.execute(
-        f"""
-        SELECT * FROM store.rows
-        WHERE (list_contains(?::UUID[], contact_point_id) OR list_contains(?::UUID[], thread_id)
-            -- What somebody stated elsewhere about one of these contact points binds it too.
-            OR ((flags & ?) <> 0 AND list_contains(?::VARCHAR[], rest ->> '$.statement.about')))
-            AND {cut.where}
-        """,
-        [ids, conversations, layout.STATEMENT, keys],
-    ).to_arrow_table()
-    _insert(scratch, "events_tail_00000000", rows)
+    for rows in _rows(con, ids, conversations, keys, cut):
+        _insert(scratch, "events_tail_00000000", rows)
     named = [
         row[0] for row in scratch.execute("SELECT DISTINCT contact_point_id FROM store.events_tail_00000000").fetchall()
     ]
@@ -175,6 +167,46 @@ def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key
     return UUID(str(members[0]))
 
 
+def _rows(
+    con: duckdb.DuckDBPyConnection, ids: list[Any], conversations: list[Any], keys: list[str], cut: Cut
+) -> Iterator[pa.Table]:
+    """The events of contact points; then others' in their conversations, and of statements about them."""
+    yield con.execute(_of("SELECT * FROM store.rows", ids, f" AND {cut.where}")).to_arrow_table()
+    # Narrow at first, one column after the other: mostly there are none, and rows are wide.
+    others = con.execute(
+        f"""
+        WITH near AS MATERIALIZED (
+            SELECT event_id, contact_point_id FROM store.rows
+            WHERE list_contains($threads::UUID[], thread_id) AND {cut.where}
+        ),
+        -- What somebody stated elsewhere about one of these contact points binds it too.
+        said AS MATERIALIZED (
+            SELECT event_id, contact_point_id, rest FROM store.rows
+            WHERE (flags & {layout.STATEMENT}) <> 0 AND {cut.where}
+        )
+        SELECT event_id FROM near WHERE NOT list_contains($ids::UUID[], contact_point_id)
+        UNION
+        SELECT event_id FROM said
+        WHERE list_contains($keys::VARCHAR[], rest ->> '$.statement.about')
+            AND NOT list_contains($ids::UUID[], contact_point_id)
+        """,
+        {"threads": conversations, "ids": ids, "keys": keys},
+    ).fetchall()
+    if others:
+        given = [[event_id for (event_id,) in others]]
+        yield con.execute(
+            "SELECT * FROM store.rows WHERE event_id IN (SELECT unnest(?::UUID[]))", given
+        ).to_arrow_table()
+
+
+def _of(select: str, ids: Sequence[UUID], also: str = "") -> str:
+    """The rows of some contact points. One by one when they are few: DuckDB then skips what a sorted run says has none
+    of them."""
+    if len(ids) > _FEW:
+        return f"{select} WHERE contact_point_id IN ({', '.join(map(repr, map(str, ids)))}){also}"
+    return " UNION ALL ".join(f"{select} WHERE contact_point_id = '{one}'{also}" for one in ids)
+
+
 def _with_earlier_holders(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
     """With the ids that the rows of contact points have which ended, whoever holds them."""
     found = con.execute(
@@ -198,18 +230,16 @@ def _stamped(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
 def _threads(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
     """The threads of the conversations that these contact points take part in."""
     rows = con.execute(
-        """
+        f"""
         WITH own AS (
             SELECT DISTINCT coalesce(t.conversation_id, r.thread_id) AS conversation_id
-            FROM store.rows AS r
+            FROM ({_of("SELECT thread_id FROM store.rows", ids, " AND thread_id IS NOT NULL")}) AS r
             LEFT JOIN store.threads AS t USING (thread_id)
-            WHERE list_contains(?::UUID[], r.contact_point_id) AND r.thread_id IS NOT NULL
         )
         SELECT conversation_id FROM own
         UNION
         SELECT t.thread_id FROM store.threads AS t JOIN own USING (conversation_id)
-        """,
-        [ids],
+        """
     ).fetchall()
     return [thread for (thread,) in rows]
 

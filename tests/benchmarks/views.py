@@ -52,7 +52,8 @@ def main(events: int, customers: int, busy: int, cards: int) -> None:
             _fill(store, events, customers, busy)
         began = time.perf_counter()
         with Store.open(path) as store:
-            out.print(f"opened in {time.perf_counter() - began:.2f} s, {path.stat().st_size / events:.0f} bytes an event")
+            seconds, size = time.perf_counter() - began, path.stat().st_size / events
+            out.print(f"opened in {seconds:.2f} s, {size:.0f} bytes an event")
             (points,) = store.con.execute("SELECT count(*) FROM store.points").fetchall()[0]
             out.print(f"{events + busy:,} events, {points:,} contact points")
             out.print(_views(store))
