@@ -49,14 +49,14 @@ def states(store):
 def test_the_same_sql_built_again_gives_the_same_rows_at_every_moment(path, seed):
     pick = random.Random(seed)
     events = random_log(70 + seed, 700)
-    batches = cut(events, pick, 20)
+    batches = cut(events, pick, 12)
     with Store.open(path) as store:
         folding = Folding(store)
-        for batch in batches[:12]:
+        for batch in batches[:7]:
             folding.fold(batch)
             folding.compaction.finish()
         rebuild.begin(store, [one for one in all_projections() if one.sort != "plain"], FENCE)
-        for batch in batches[12:]:
+        for batch in batches[7:]:
             folding.fold(batch)
             for _ in range(pick.randrange(4)):
                 folding.compaction.step()

@@ -78,7 +78,7 @@ def views(mismatches):
 NOTHING = (set(), set(), set())
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     log=logs(max_size=40),
     batches=st.integers(0, 12),
