@@ -155,7 +155,7 @@ def _contact_points(pick: Pick, village: int, channel: str, habits: Habits) -> t
         case "house":
             keys = [pick(_household(village))]
         case "switchboard":
-            keys = [_SWITCHBOARD, *pick(((), own[1:2]))]
+            keys = [_SWITCHBOARD, *pick(((), own[1:2], own[1:2]))]
         case "foreign":
             keys = [natural, _foreign_key(pick, village)]
         case _:

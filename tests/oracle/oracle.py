@@ -66,7 +66,7 @@ def fold(
     rows["channel_preference"] = channel_preference(
         said, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
     )
-    rows["audience"] = audience(points=rows["contact_points"], preference=rows["channel_preference"])
+    rows["audience"] = audience(now, points=rows["contact_points"], preference=rows["channel_preference"])
     rows["invoices"] = invoices(entries, who)
     rows["customers"] = customers(
         entries,
