@@ -89,9 +89,7 @@ class Found:
     names: list[str]
 
 
-def found(
-    con: duckdb.DuckDBPyConnection, keys: Collection[str], customer: UUID, cut: Cut, newest: int
-) -> Found | None:
+def found(con: duckdb.DuckDBPyConnection, keys: Collection[str], customer: UUID, cut: Cut, newest: int) -> Found | None:
     """What is to be copied for the customer of these contact points (all of theirs): the `newest` touchpoints of those
     that they share, or None when they share none."""
 
