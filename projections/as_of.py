@@ -68,7 +68,7 @@ def people(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None
     strengths: dict[Link, Strength] = {}
 
     def links(names: Sequence[str] | None) -> set[Link]:
-        found = _links(con, cut, names)
+        found = links_of(con, cut, names)
         strengths.update(found)
         return set(found)
 
@@ -83,13 +83,18 @@ def threads(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | Non
     )
 
 
+THREAD_NAME = """
+    CASE WHEN conversation_ref IS NOT NULL THEN 'thread:' || channel || ':' || conversation_ref
+        ELSE 'case:' || list_min(from_json(rest -> '$.case_refs', '["VARCHAR"]')) END
+"""
+"""The name of the thread of a row with a thread_id."""
+
+
 def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) -> list[str]:
     """The threads, by name, that events of these contact points are in."""
     rows = con.execute(
         f"""
-        SELECT DISTINCT CASE
-            WHEN conversation_ref IS NOT NULL THEN 'thread:' || channel || ':' || conversation_ref
-            ELSE 'case:' || list_min(from_json(rest -> '$.case_refs', '["VARCHAR"]')) END
+        SELECT DISTINCT {THREAD_NAME}
         FROM store.rows
         WHERE list_contains(?::UUID[], contact_point_id) AND thread_id IS NOT NULL AND {cut.where}
         """,
@@ -140,7 +145,7 @@ def _points_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str])
         return []
     ids = [contact_point_id(name) for name in names]
     given = [contact_point_id(key) for key in {plain_key(name) for name in names}]
-    sql = first_seen_sql(f"list_contains($given::UUID[], contact_point_id) AND {cut.where}", _holdings(cut))
+    sql = first_seen_sql(f"list_contains($given::UUID[], contact_point_id) AND {cut.where}", holdings_of(cut))
     moments = dict(con.execute(sql, {"given": given}).fetchall())
     return [moments.get(one, NEVER) for one in ids]
 
@@ -153,7 +158,7 @@ def _threads_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]
     return [moments.get(one, NEVER) for one in ids]
 
 
-def _holdings(cut: Cut) -> str:
+def holdings_of(cut: Cut) -> str:
     """The relation `holdings`, of what had ended by then and was known."""
     return scoped(DERIVED["holdings"], {"endings": f"SELECT * FROM store.endings WHERE {cut.where}"})
 
@@ -188,7 +193,7 @@ def _is_shared(components: Components, links: set[Link], name: str) -> bool:
     return any(count > limits[kind] for kind, count in counts.items() if kind in limits)
 
 
-def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> dict[Link, Strength]:
+def links_of(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> dict[Link, Strength]:
     """Pairs that were linked, by what counted for them then."""
     named, theirs, given = "", "", {}
     if names is not None:
@@ -196,7 +201,7 @@ def _links(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None
         theirs = "AND (list_contains($names, one) OR list_contains($names, other))"
         given = {"names": list(names), "keys": sorted({plain_key(name) for name in names})}
     links = f"SELECT * FROM store.links WHERE {cut.where} {named}"
-    pairs = scoped(PAIRS, {"links": links, "holdings": _holdings(cut)})
+    pairs = scoped(PAIRS, {"links": links, "holdings": holdings_of(cut)})
     rows = con.execute(
         f"SELECT one, other, strength, epoch_us(occurred_at) FROM ({pairs}) WHERE linked {theirs}", given
     ).fetchall()

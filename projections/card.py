@@ -15,7 +15,7 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 
-from projections import as_of, layout
+from projections import as_of, layout, sharing
 from projections.as_of import Cut
 from projections.card_store import CardStore
 from projections.next_menu import next_menu
@@ -24,6 +24,7 @@ from projections.versions import CURRENT
 from schemas.contact_points import contact_point_id, plain_key
 
 TIMELINE_LENGTH = 10
+_SHARED = "shared_timeline"
 NO_CUT = Cut()
 _FEW = 12
 _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
@@ -53,17 +54,18 @@ class Cards:
         never been folded (projections.as_of). Keys of the card: customer_id, kinds,
         first_at, last_at, touchpoints, channels (touchpoints by channel), last_topic, last_agent, promised_at,
         contact_points, conversations (open ones, newest first), continuations (newest first), preferences, consent
-        (what is not allowed), timeline (the last ten), topics; the lists hold rows of the views of the same names.
+        (what is not allowed), timeline (the last ten), shared_timeline (likewise), topics; the lists hold rows of the
+        views of the same names.
         Raises duckdb.InterruptException when time is over.
         """
-        return self._told(con, key, now, cut, _read)
+        return self._told(con, key, now, cut, _read, shared=TIMELINE_LENGTH)
 
     def menu(self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut = NO_CUT) -> dict[str, Any] | None:
         """The telephone menu for that customer (projections.next_menu), or None; as `card` otherwise."""
         return self._told(con, key, now, cut, next_menu)
 
     def _told(
-        self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut, read: _Read
+        self, con: duckdb.DuckDBPyConnection, key: str, now: datetime, cut: Cut, read: _Read, *, shared: int = 0
     ) -> dict[str, Any] | None:
         with self._lock:
             store = self._for(con)
@@ -72,7 +74,7 @@ class Cards:
             try:
                 # The reader's own limit interrupts the reader's connection alone.
                 with self._time_limit(scratch, self._seconds):
-                    customer = copy(con, scratch, key, cut)
+                    customer = copy(con, scratch, key, cut, shared=shared if _has(scratch, _SHARED) else 0)
                     if customer is None:
                         return None
                     store.fill(now)
@@ -122,9 +124,12 @@ def _is_known(con: duckdb.DuckDBPyConnection, one: UUID, cut: Cut) -> bool:
     return con.execute(sql, [one]).fetchone() is not None
 
 
-def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut) -> UUID | None:
+def copy(
+    con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key: str, cut: Cut, *, shared: int = 0
+) -> UUID | None:
     """The rows of a customer's contact points, of the conversations that they take part in and of statements about
-    them; the customer's id, or None when nobody is known by the key."""
+    them, and the newest `shared` touchpoints of contact points that they may share with others; the customer's id, or
+    None when nobody is known by the key."""
     if not _is_known(con, contact_point_id(plain_key(key)), cut):
         return None
     members: list[Any] = _members(con, contact_point_id(key)) if cut == NO_CUT else _members_then(con, key, cut)
@@ -159,12 +164,59 @@ def copy(con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, key
         ):
             found = con.execute(f"SELECT * FROM store.{table} WHERE list_contains(?::UUID[], {column})", [wanted])
             _insert(scratch, table, found.to_arrow_table())
-        return UUID(str(members[0]))
+        return UUID(str(members[0])) if not shared else _with_shared(con, scratch, members, cut, shared)
     names = [name for (name,) in scratch.execute("SELECT kind || ':' || value FROM store.points").fetchall()]
     belonging, moved = as_of.member_rows(as_of.people(con, cut, names)), as_of.thread_rows(then)
     _insert(scratch, "member_changes", _stamped("member_changes", belonging))
     _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
-    return UUID(str(members[0]))
+    return UUID(str(members[0])) if not shared else _with_shared(con, scratch, members, cut, shared)
+
+
+def _with_shared(
+    con: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection, members: list[Any], cut: Cut, newest: int
+) -> UUID:
+    """The customer's id, after what `shared_timeline` says of them was copied, too."""
+    customer = UUID(str(members[0]))
+    found = sharing.found(con, _keys(con, members), customer, cut, newest)
+    if found is None:
+        return customer
+    _insert(scratch, "events_tail_00000000", found.rows, once="event_id")
+    _insert(scratch, "mentions_tail_00000000", found.mentions, once="event_id, contact_point_id")
+    _insert(scratch, "links", found.links)
+    plain = [contact_point_id(plain_key(name)) for name in found.names]
+    ended = """
+        SELECT * FROM store.endings
+        WHERE list_contains(?::UUID[], store.contact_point_id(contact_point)) AND """
+    _insert(scratch, "endings", con.execute(ended + cut.where, [plain]).to_arrow_table(), once="event_id")
+    # Links are between whoever held the contact points then.
+    pairs = scratch.execute("SELECT DISTINCT unnest([one, other]) FROM store.pairs").fetchall()
+    names = sorted({*found.names, *(name for (name,) in pairs)})
+    ids = [contact_point_id(name) for name in names]
+    points = con.execute("SELECT * FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids])
+    _insert(scratch, "points", points.to_arrow_table(), once="contact_point_id")
+    if cut == NO_CUT:
+        for table, column, wanted in (
+            ("member_changes", "contact_point_id", ids),
+            ("thread_changes", "thread_id", [one for one in found.rows["thread_id"].to_pylist() if one is not None]),
+        ):
+            changed = con.execute(f"SELECT * FROM store.{table} WHERE list_contains(?::UUID[], {column})", [wanted])
+            _insert(scratch, table, changed.to_arrow_table())
+        return customer
+    belonging = [row for row in as_of.member_rows(as_of.people(con, cut, names)) if row[0] in set(ids)]
+    # What was copied before knew of these only that they are linked.
+    _insert(scratch, "member_changes", _stamped("member_changes", belonging, batch=1))
+    scratch.register("staged", found.rows)
+    threads = scratch.execute(f"SELECT DISTINCT {as_of.THREAD_NAME} FROM staged WHERE thread_id IS NOT NULL").fetchall()
+    moved = as_of.thread_rows(as_of.threads(con, cut, [name for (name,) in threads]))
+    _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
+    return customer
+
+
+def _keys(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[str]:
+    rows = con.execute(
+        "SELECT kind || ':' || value FROM store.points WHERE list_contains(?::UUID[], contact_point_id)", [ids]
+    ).fetchall()
+    return [key for (key,) in rows]
 
 
 def _rows(
@@ -223,8 +275,8 @@ def _with_later_holders(con: duckdb.DuckDBPyConnection, ids: set[Any]) -> list[A
     return list(ids | {one for (one,) in found})
 
 
-def _stamped(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    return layout.rows_table(table, rows).add_column(0, "batch", pa.array([0] * len(rows), pa.int32()))
+def _stamped(table: str, rows: Sequence[Sequence[Any]], *, batch: int = 0) -> pa.Table:
+    return layout.rows_table(table, rows).add_column(0, "batch", pa.array([batch] * len(rows), pa.int32()))
 
 
 def _threads(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
@@ -244,9 +296,11 @@ def _threads(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
     return [thread for (thread,) in rows]
 
 
-def _insert(scratch: duckdb.DuckDBPyConnection, table: str, rows: Any) -> None:
+def _insert(scratch: duckdb.DuckDBPyConnection, table: str, rows: Any, *, once: str = "") -> None:
+    """Those rows; but, where `once` names columns, none that are there already by these."""
     scratch.register("staged", rows)
-    scratch.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged")
+    new = f"ANTI JOIN store.{table} USING ({once})" if once else ""
+    scratch.execute(f"INSERT INTO store.{table} BY NAME SELECT * FROM staged {new}")
 
 
 def _read(scratch: duckdb.DuckDBPyConnection, customer: UUID, now: datetime) -> dict[str, Any]:
@@ -287,6 +341,12 @@ def _read(scratch: duckdb.DuckDBPyConnection, customer: UUID, now: datetime) -> 
         "timeline": rows(
             f"FROM touchlog.timeline {mine} ORDER BY occurred_at DESC, event_id LIMIT {TIMELINE_LENGTH}", customer
         ),
+        _SHARED: rows(
+            f"FROM touchlog.{_SHARED} {mine} ORDER BY occurred_at DESC, event_id, message_ref LIMIT {TIMELINE_LENGTH}",
+            customer,
+        )
+        if _has(scratch, _SHARED)
+        else [],
         "topics": rows(f"FROM touchlog.topics_at(?) {mine} ORDER BY rank", now, customer),
     }
 

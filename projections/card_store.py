@@ -19,7 +19,7 @@ from projections.store import STREAMS
 
 EVALUATED = (
     *("contact_points", "consent", "channel_preference", "timeline", "conversations", "continuations", "customers"),
-    "topics",
+    *("topics", "shared_timeline"),
 )
 """Views that are evaluated for every card, with those that they read."""
 
@@ -55,6 +55,10 @@ class CardStore:
             self.con.execute(f"CREATE TABLE store.{name} ({layout.ddl(columns)})")
         for statement in MACROS:
             self.con.execute(statement)
+        # Whom to bring besides is seen from what was brought.
+        for name in ("holdings", "pairs"):
+            beneath = {**_TABLES, "holdings": "store.holdings"}
+            self.con.execute(f"CREATE VIEW store.{name} AS {scoped(DERIVED[name], beneath, derived={})}")
         known = {one.name: one for one in in_order(live)}
         for projection in known.values():
             if projection.name in _with_read(EVALUATED, known):

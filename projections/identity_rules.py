@@ -19,6 +19,10 @@ LIMITS: dict[str, dict[str, int]] = {
 }
 """LIMITS[kind of the point][kind of its neighbours] = how many it may be linked to before it is shared."""
 
+MOST_POSSIBLE = 20
+"""How many customers may share a contact point for its events to be shown with each of them: those of a household, a
+family or a small office. A switchboard's calls help nobody on ten thousand cards."""
+
 UNIQUE = frozenset({"account"})
 """Kinds of which one customer has one: links that would bring two together are left out, the weakest first."""
 

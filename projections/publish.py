@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from projections import remembered, versions
 from projections.metric_relations import SETTINGS, SETTINGS_MACROS
 from projections.projection import Projection, all_projections
+from projections.quiet import QUIET_UNTIL
 from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
 from projections.versions import CURRENT, NEXT_SCHEMA
 
@@ -117,7 +118,7 @@ def create_public(store: "Store") -> None:
 @cache
 def _beneath() -> tuple[str, ...]:
     """Statements that create what public views read."""
-    statements = [*MACROS, *SETTINGS_MACROS]
+    statements = [*MACROS, *SETTINGS_MACROS, QUIET_UNTIL]
     for name, sql in DERIVED.items():
         beneath = {given: text for given, text in _STORED.items() if given != name}
         statements.append(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from projections import layout
 from projections.contact_rules import KIND_OF_CHANNEL, MARKETING, NEEDS_OPT_IN, ORDER, REQUIRED_BY_LAW
-from projections.identity_rules import LIMITS, UNIQUE
+from projections.identity_rules import LIMITS, MOST_POSSIBLE, UNIQUE
 from schemas.contact_points import NAMESPACE, SINCE
 
 _NAMESPACE_BLOB = "'" + "".join(f"\\x{byte:02x}" for byte in NAMESPACE.bytes) + "'::BLOB"
@@ -143,6 +143,9 @@ SELECT * FROM (VALUES {
 """
 """projections.identity_rules as rows: how many neighbours of a kind a contact point of another may have."""
 
+SHARING_RULES = f"SELECT {MOST_POSSIBLE} AS most"
+"""How many possible customers a shared contact point may have for its events to be shown with each."""
+
 CONTACT_RULES = f"""
 SELECT * FROM (VALUES {
     ", ".join(
@@ -274,6 +277,7 @@ DERIVED: Mapping[str, str] = {
     "mentions": MENTIONS,
     "pairs": PAIRS,
     "identity_rules": RULES,
+    "sharing_rules": SHARING_RULES,
     "contact_rules": CONTACT_RULES,
     "members": MEMBERS,
     "member_history": MEMBER_HISTORY,

@@ -37,6 +37,7 @@ from schemas.errors import ConfigurationError
 
 SCRATCH = "rebuilt.duckdb"
 
+_ALL = 2**62
 _AT_ONCE = 20
 """Customers of a sample that are looked at together."""
 
@@ -193,7 +194,7 @@ def _rebuilt(
     scratch.con.begin()
     try:
         metrics.put(scratch.con, metrics.standing(con))
-        customers = {key: card.copy(con, scratch.con, key, everything) for key in keys}
+        customers = {key: card.copy(con, scratch.con, key, everything, shared=_ALL) for key in keys}
         unknown = [contact_point_id(key) for key, customer in customers.items() if customer is None]
         if unknown:
             raise ConfigurationError(f"no event names the contact point with the id {unknown[0]}")
@@ -207,7 +208,7 @@ def _rebuilt(
 def _settle_copies(con: duckdb.DuckDBPyConnection, scratch: Store, cut: Cut) -> None:
     """What several customers have in common was copied with each of them: once is enough. Who is who is found for all
     of them together, as a copy knows it of its own contact points alone."""
-    for table in ("events_tail_00000000", "mentions_tail_00000000", "points", "endings", "thread_changes"):
+    for table in ("events_tail_00000000", "mentions_tail_00000000", "points", "links", "endings", "thread_changes"):
         scratch.con.execute(f"CREATE OR REPLACE TEMP TABLE once AS SELECT DISTINCT * FROM store.{table}")
         scratch.con.execute(f"DELETE FROM store.{table}")
         scratch.con.execute(f"INSERT INTO store.{table} FROM once")

@@ -64,7 +64,8 @@ class Habits:
     """Pools: what stands twice is twice as likely; what stands first is what hypothesis shrinks to.
 
     `types` by channel; `company` says which contact points an event names: the person's own `alone`, with their
-    `account`, an account at a point of the `household`, with a `foreign` one, or `several` of their own.
+    `account`, an account at a point of the `household`, that of the `house` alone, everybody's `switchboard` with or
+    without an account, with a `foreign` one, or `several` of their own.
     """
 
     types: Mapping[str, tuple[str, ...]]
@@ -167,7 +168,7 @@ FAMILY = Habits(
     types=_TYPES,
     channels=(*_CHANNELS, "identity", "identity"),
     people=(0, 1, 2, 3, 4, 5),
-    company=("household", "household", "household", "several", "foreign", "alone"),
+    company=("household",) * 3 + ("several", "foreign", "alone", "house", "house", "switchboard", "switchboard"),
 )
 STATING = Habits(
     types={

@@ -137,6 +137,8 @@ def _own_keys(person: int, village: int) -> tuple[str, ...]:
 
 
 _KIND_INDEX = {"email": 0, "phone": 2, "social": 3, "post": 4, "chat": 5, "identity": 0}
+_SWITCHBOARD = "phone:+46800000000"
+"""Everybody's, in whatever village."""
 _BLOCKED = ("email:noreply@example.org", "phone:+266696687", "visitor:0000", "account:TEST", "account:n/a")
 
 
@@ -150,6 +152,10 @@ def _contact_points(pick: Pick, village: int, channel: str, habits: Habits) -> t
             keys = [natural, own[1]]
         case "household":
             keys = [pick(_household(village)), own[1]]
+        case "house":
+            keys = [pick(_household(village))]
+        case "switchboard":
+            keys = [_SWITCHBOARD, *pick(((), own[1:2], own[1:2]))]
         case "foreign":
             keys = [natural, _foreign_key(pick, village)]
         case _:
@@ -160,7 +166,7 @@ def _contact_points(pick: Pick, village: int, channel: str, habits: Habits) -> t
 def _foreign_key(pick: Pick, village: int) -> str:
     """A point of another person, of a household, of everybody, of nobody."""
     other = _own_keys(pick(_PEOPLE), village)
-    return str(pick((*other, *_household(village), "phone:+46800000000", *_BLOCKED)))
+    return str(pick((*other, *_household(village), _SWITCHBOARD, *_BLOCKED)))
 
 
 def _household(village: int) -> tuple[str, ...]:

@@ -15,10 +15,12 @@ FROM (
         CASE WHEN p.rank IS NOT NULL THEN p.channel END AS channel,
         CASE WHEN p.rank IS NOT NULL THEN store.plain_key(p.contact_point) END AS contact_point,
         coalesce(p.basis, 'no_contact_point') AS basis,
-        coalesce(p.reason, $3 || ' for ' || a.content_type || ': no contact point') AS reason
+        coalesce(p.reason, $3 || ' for ' || a.content_type || ': no contact point') AS reason,
+        q.not_before
     FROM (FROM touchlog.audience_at($1::TIMESTAMPTZ) WHERE content_type = $2) AS a
     LEFT JOIN (FROM touchlog.channel_preference_at($1::TIMESTAMPTZ) WHERE channel = $3) AS p
         USING (customer_id, content_type)
+    LEFT JOIN store.quiet_until($1::TIMESTAMPTZ) AS q ON q.channel = p.channel
 )
 """
 
@@ -39,7 +41,7 @@ def customers(content_type: str, channel: str | None, *, left_out: bool, now: da
         sql = f"SELECT customer_id, basis, reason FROM ({relation}) WHERE channel IS NULL ORDER BY basis, customer_id"
     else:
         sql = f"""
-            SELECT channel, contact_point, customer_id, basis, reason
+            SELECT channel, contact_point, customer_id, basis, reason, not_before
             FROM ({relation}) WHERE channel IS NOT NULL ORDER BY channel, contact_point
         """
     return Question(sql=sql, parameters=parameters)

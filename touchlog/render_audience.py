@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from touchlog.card_words import reason, shown_key
+from touchlog.card_words import Clock, reason, shown_key
 from touchlog.render import count, one_line
 
 WHY = {
@@ -21,15 +21,22 @@ Row = Mapping[str, Any]
 
 
 def audience(
-    content_type: str, channel: str | None, counts: Sequence[Row], customers: Sequence[Row], *, left_out: bool
+    content_type: str,
+    channel: str | None,
+    counts: Sequence[Row],
+    customers: Sequence[Row],
+    *,
+    left_out: bool,
+    clock: Clock,
 ) -> RenderableType:
-    """`counts` and `customers` are rows of the questions of these names in touchlog.audience."""
+    """`counts` and `customers` are rows of the questions of these names in touchlog.audience; times are shown as the
+    clock has them."""
     reached = sum(row["customers"] for row in counts if row["channel"])
     left = sum(row["customers"] for row in counts if not row["channel"])
     asked = left if left_out else reached
     parts: list[RenderableType] = [_counts(content_type, channel, counts, reached, left)]
     if customers:
-        parts += [Text(), _left_out(customers) if left_out else _reached(customers)]
+        parts += [Text(), _left_out(customers) if left_out else _reached(customers, clock)]
     if asked > len(customers):
         parts.append(
             Text(f"the first {count(len(customers))} of {count(asked)}; for more --rows N, --csv", style="dim")
@@ -54,14 +61,17 @@ def _counts(content_type: str, channel: str | None, counts: Sequence[Row], reach
     return shown
 
 
-def _reached(customers: Sequence[Row]) -> RenderableType:
+def _reached(customers: Sequence[Row], clock: Clock) -> RenderableType:
     shown = Table.grid(padding=(0, 2))
     shown.add_column(no_wrap=True)
     shown.add_column(overflow="fold")
     shown.add_column(style="dim", overflow="fold")
     for row in customers:
         content_type = row["reason"].partition(" for ")[2].partition(":")[0]
-        shown.add_row(row["channel"], shown_key(row["contact_point"]), reason({**row, "content_type": content_type}))
+        why = Text(reason({**row, "content_type": content_type}))
+        if row["not_before"]:
+            why.append(f"  not before {clock.at(row['not_before'].isoformat()).strip()}", style="not dim yellow")
+        shown.add_row(row["channel"], shown_key(row["contact_point"]), why)
     return shown
 
 

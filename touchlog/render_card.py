@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from schemas.contact_points import plain_key
 from schemas.models import Channel, ContentType
 from touchlog.card_words import (
     DID,
@@ -51,6 +52,7 @@ def render_card(card: Row, *, zone: ZoneInfo, now: datetime) -> RenderableType:
         ("reach", _contact_points(card["contact_points"], clock)),
         ("about", _topics(card["topics"], clock)),
         ("last", _timeline(card["timeline"], clock)),
+        ("also", list(_shared(card.get("shared_timeline", ()), clock))),
     ]
     for label, lines in sections:
         if lines:
@@ -205,12 +207,27 @@ def _timeline(rows: Sequence[Row], clock: Clock) -> list[RenderableType]:
     return [shown] if rows else []
 
 
+def _shared(rows: Sequence[Row], clock: Clock) -> Iterator[RenderableType]:
+    """What may have been others', by contact point: `on +46 8 12 34 56  shared with 3 others`."""
+    by_point: dict[str, list[Row]] = {}
+    for row in rows:
+        by_point.setdefault(row["contact_point"], []).append(row)
+    for number, (point, theirs) in enumerate(by_point.items()):
+        if number:
+            yield Text()
+        others = theirs[0]["others"]
+        who = "many others" if others is None else "1 other" if others == 1 else f"{others} others"
+        yield Text(f"on {shown_key(plain_key(point))}").append(f"  shared with {who}", style="yellow")
+        yield from _timeline(theirs, clock)
+
+
 def _touchpoint(row: Row) -> Text:
     """What they or we said, and what it was where that does not say it."""
     said = Text(one_line(row["summary"] or ""))
     aside = [] if said and row["type"] in SAYS_ITSELF else [DID.get(row["type"], words(row["type"]))]
     aside += [words(row["outcome"])] if row["outcome"] else []
     aside += [one_line(row["agent"])] if row["agent"] and row["direction"] == "outbound" else []
+    aside += ["theirs"] if row.get("named") else []
     if not said and aside:
         said.append(aside.pop(0))
     if aside:

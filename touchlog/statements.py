@@ -32,6 +32,7 @@ TABLE_FUNCTIONS = frozenset(
         "pg_timezone_names",
         "pragma_table_info",
         "pragma_version",
+        "quiet_until",
         "range",
         "repeat",
         "repeat_row",

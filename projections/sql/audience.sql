@@ -1,5 +1,5 @@
 -- projection: audience
--- version: 1
+-- version: 2
 -- sort: plain
 -- now: yes
 -- reads: contact_points, channel_preference
@@ -39,7 +39,8 @@ left_out AS (
 )
 -- Whoever sends wants the value that it is, whoever had it before.
 SELECT
-    content_type, customer_id, channel, store.plain_key(contact_point) AS contact_point, basis, reason
+    content_type, customer_id, channel, store.plain_key(contact_point) AS contact_point, basis, reason, not_before
 FROM reached
+LEFT JOIN store.quiet_until(now_at) USING (channel)
 UNION ALL
-SELECT content_type, customer_id, NULL, NULL, basis, reason FROM left_out
+SELECT content_type, customer_id, NULL, NULL, basis, reason, NULL FROM left_out

@@ -17,6 +17,7 @@ Row = dict[str, Any]
 VIEWS = (
     "interactions",
     "timeline",
+    "shared_timeline",
     "contact_points",
     "conversations",
     "continuations",

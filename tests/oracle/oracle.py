@@ -25,6 +25,7 @@ from tests.oracle.items import items
 from tests.oracle.preference import channel_preference
 from tests.oracle.response_times import response_times, response_times_by_agent, response_times_by_queue
 from tests.oracle.satisfaction import satisfaction, survey_answers
+from tests.oracle.sharing import shared_timeline
 from tests.oracle.threads import conversation_of_threads
 from tests.oracle.timeline import interactions, timeline
 from tests.oracle.topics import topics
@@ -53,6 +54,7 @@ def fold(
     rows["interactions"] = interactions(entries, who, threads)
     rows["items"] = items(entries, who)
     rows["timeline"] = timeline(entries, who, threads, rows["items"])
+    rows["shared_timeline"] = shared_timeline(entries, who, rows["timeline"])
     rows["contact_points"] = contact_points(entries, who)
     rows["conversations"] = conversations(shown, who, now)
     rows["continuations"] = continuations(rows["conversations"])
@@ -64,7 +66,7 @@ def fold(
     rows["channel_preference"] = channel_preference(
         said, who, now, points=rows["contact_points"], items=rows["items"], consent=rows["consent"]
     )
-    rows["audience"] = audience(points=rows["contact_points"], preference=rows["channel_preference"])
+    rows["audience"] = audience(now, points=rows["contact_points"], preference=rows["channel_preference"])
     rows["invoices"] = invoices(entries, who)
     rows["customers"] = customers(
         entries,

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,14 +20,15 @@ from tests.oracle.compare import DEPEND_ON_NOW, VIEWS, differences, read_view
 from tests.strategies import logs, random_log
 
 NEVER = 10**9
+NIGHT = NOW + timedelta(hours=10)
 
 
-def assert_equal(store: Store, events: Sequence[Event]) -> None:
+def assert_equal(store: Store, events: Sequence[Event], now: datetime = NOW) -> None:
     """Every view of the store equals the oracle's."""
-    expected = oracle(events, NOW)
+    expected = oracle(events, now)
     con = store.cursor()
     for view in VIEWS:
-        found = read_view(con, view, NOW if view in DEPEND_ON_NOW else None)
+        found = read_view(con, view, now if view in DEPEND_ON_NOW else None)
         assert not differences(expected[view], found), (view, differences(expected[view], found))
 
 
@@ -58,15 +60,20 @@ def test_order_batches_and_repetitions_change_nothing(tmp_path: Path, seed: int)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(log=logs(max_size=40), pieces=st.integers(0, 6), compact_after=st.sampled_from([5, 15, NEVER]))
-def test_random_logs_equal_the_oracle(log: list[Event], pieces: int, compact_after: int) -> None:
+@given(
+    log=logs(max_size=40),
+    pieces=st.integers(0, 6),
+    compact_after=st.sampled_from([5, 15, NEVER]),
+    now=st.sampled_from([NOW, NIGHT]),
+)
+def test_random_logs_equal_the_oracle(log: list[Event], pieces: int, compact_after: int, now: datetime) -> None:
     with (
         TemporaryDirectory() as folder,
         fold(
             Path(folder) / "views.duckdb", cut(log, random.Random(pieces), pieces), compact_after=compact_after
         ) as store,
     ):
-        assert_equal(store, log)
+        assert_equal(store, log, now)
 
 
 def test_row_decode_gives_the_same_views_as_columns(tmp_path: Path) -> None:

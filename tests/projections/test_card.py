@@ -68,6 +68,13 @@ def test_cards_equal_the_views(tmp_path: Path, seed: int) -> None:
                 ),
                 "continuations": rows(con, "FROM touchlog.continuations WHERE customer_id = ?", me),
             }
+            shared = rows(
+                con,
+                "FROM touchlog.shared_timeline WHERE customer_id = ?"
+                " ORDER BY occurred_at DESC, event_id, message_ref LIMIT 10",
+                me,
+            )
+            assert [plain([row]) for row in card["shared_timeline"]] == [plain([row]) for row in shared]
             for name, wanted in expected.items():
                 assert plain(card[name]) == plain(wanted), name
 

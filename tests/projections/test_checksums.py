@@ -88,7 +88,7 @@ def test_another_time_is_another_answer(con):
 def test_customers_together_are_the_whole(con):
     whole = checksums(con, NOW)
     everybody = " UNION ".join(
-        f"SELECT customer_id FROM touchlog.{view}" for view in ("contact_points", "interactions")
+        f"SELECT customer_id FROM touchlog.{view}" for view in ("contact_points", "interactions", "shared_timeline")
     )
     customers = [
         one for (one,) in con.execute(f"{everybody} UNION SELECT customer_id FROM touchlog.consent").fetchall()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -105,6 +106,19 @@ def test_the_table_counts_and_says_what_it_leaves_away():
 
 def test_as_of_a_time_before():
     assert told("offers", "--left-out", "--as-of", "2026-03-01") == told("offers", "--as-of", "2026-03-01") == []
+
+
+def test_at_night_it_says_from_when_to_ring():
+    night = ("--channel", "phone", "--as-of", "2026-03-02T20:30:00Z")
+    rung = told("service", *night)
+    assert {row["contact_point"] for row in rung} == {"phone:+46700000001", "phone:+46700000003"}
+    assert {datetime.fromisoformat(row["not_before"]) for row in rung} == {datetime(2026, 3, 3, 7, tzinfo=UTC)}
+    best = {row["channel"]: row["not_before"] for row in told("service", "--as-of", "2026-03-02T20:30:00Z")}
+    assert best["email"] is None
+    assert datetime.fromisoformat(best["phone"]) == datetime(2026, 3, 3, 7, tzinfo=UTC)
+    assert {row["not_before"] for row in told("service", "--channel", "phone", "--as-of", "2026-03-02T12:00")} == {None}
+    shown = run("audience", "service", *night, "--timezone", "Europe/Stockholm").stdout
+    assert shown.count("not before 3 Mar 08:00") == 2
 
 
 def test_a_content_type_that_there_is_not_is_said():

@@ -90,6 +90,14 @@ CARD: dict[str, Any] = {
         _touchpoint("2026-03-11T08:05:00Z", "phone", "callback.attempted", "outbound", agent="bob", outcome="busy"),
         _touchpoint("2025-11-12T08:05:00Z", "post", "item", "outbound", summary="\x1b[31mInvoice\x07 118 \u202egnp"),
     ],
+    "shared_timeline": [
+        _touchpoint("2026-03-12T07:05:00Z", "phone", "voicemail.left", "inbound", contact_point="phone:+46700000002",
+                    named=False, others=3),
+        _touchpoint("2026-03-11T07:05:00Z", "email", "message.received", "inbound", summary="Ours",
+                    contact_point="email:desk@example.org", named=True, others=None),
+        _touchpoint("2026-03-10T07:05:00Z", "phone", "call.answered", "inbound", contact_point="phone:+46700000002",
+                    named=True, others=3),
+    ],
     "topics": [{"topic": "delivery", "days": 4, "last_at": "2026-03-10T08:14:05Z", "rank": 1}],
 }  # fmt: skip
 EMPTY: dict[str, Any] = {
@@ -139,6 +147,11 @@ about delivery 4 days, last 10 Mar
 last 12 Mar 09:05 email they Where is my parcel?
 11 Mar 09:05 phone we tried to call back busy, bob
 12 Nov 2025 post we \N{REPLACEMENT CHARACTER}[31mInvoice\N{REPLACEMENT CHARACTER} 118 \N{REPLACEMENT CHARACTER}gnp
+also on +46 70 000 00 02 shared with 3 others
+12 Mar 08:05 phone they left a voicemail
+10 Mar 08:05 phone they call answered theirs
+on desk@example.org shared with many others
+11 Mar 08:05 email they Ours theirs
 customer {ADA} · times in Europe/Stockholm"""
     )
 

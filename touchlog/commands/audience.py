@@ -19,7 +19,8 @@ Examples:
   touchlog audience invoices --json
 
 Without --channel everybody stands once, on the channel that suits them best; with it, everybody who may be reached
-there, also those who would rather be reached elsewhere. No contact point stands twice. Exit code 1 when nobody is
+there, also those who would rather be reached elsewhere. No contact point stands twice. Where it is quiet now, it is
+said until when. Exit code 1 when nobody is
 known at all."""
 
 
@@ -37,7 +38,7 @@ known at all."""
     help="Customers of a table on a terminal; 0 for all.",
 )
 @then_options
-@with_settings("store", "query_timeout")
+@with_settings("store", "query_timeout", "timezone")
 def command(
     settings: "Settings",
     content_type: str,
@@ -67,7 +68,9 @@ def command(
             click.echo("nobody is known yet; fold events first: touchlog project --until-caught-up", err=True)
             raise click.exceptions.Exit(1)
         found = reader.sql(whom.sql, parameters=whom.parameters, max_rows=rows or None, then=then).to_pylist()
+    from touchlog.card_words import Clock
     from touchlog.render import console
     from touchlog.render_audience import audience
 
-    console().print(audience(content_type, channel, told, found, left_out=left_out))
+    clock = Clock(settings.zone, then.now)
+    console().print(audience(content_type, channel, told, found, left_out=left_out, clock=clock))
