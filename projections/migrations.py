@@ -147,6 +147,7 @@ _FROM_1 = (
 )
 
 _FROM_2 = (
+    "DROP VIEW IF EXISTS store.statements",
     # Definitions of response times.
     """
     CREATE TABLE store.metric_loads (
