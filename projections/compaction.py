@@ -212,7 +212,7 @@ class Compaction:
                 # Not the events of the active tail: their conversations count as touched until they are compacted.
                 active = store.tails()[-1]
                 settled = [part for part in store.parts("store", "events") if part != active]
-                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, groups)})"
+                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, publish.within(groups))})"
                 steps.append([(made[one.schema, ""], sql)])
         yield from self._stage(steps)
         self._swap(list(made.values()), [*events, *mentions])
@@ -242,8 +242,8 @@ class Compaction:
         else:
             steps = []
             for where in slices:
-                groups = f"FROM ({publish.touched(events, -1)}) {where.replace('contact_point_id', 'conversation_id')}"
-                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, groups)})"
+                cut = where.replace("contact_point_id", "conversation_id")
+                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, cut)})"
                 steps.append([(target, sql)])
         for done, _ in enumerate(self._stage(steps), 1):
             with store.transaction():
