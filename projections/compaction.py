@@ -24,6 +24,9 @@ from projections.versions import PAUSED
 
 _ROWS_A_SLICE = 40_000
 _ROWS_A_SLICE_BESIDE = 500_000
+_BYTES_A_ROW = 3_000
+"""Of memory, twice what building `conversations` took for an event of a dense log."""
+_UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB"))}
 _RUNS_A_LEVEL = 8
 _IDS = 1 << 128
 
@@ -212,7 +215,9 @@ class Compaction:
                 # Not the events of the active tail: their conversations count as touched until they are compacted.
                 active = store.tails()[-1]
                 settled = [part for part in store.parts("store", "events") if part != active]
-                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, groups)})"
+                sql = (
+                    f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, publish.within(groups))})"
+                )
                 steps.append([(made[one.schema, ""], sql)])
         yield from self._stage(steps)
         self._swap(list(made.values()), [*events, *mentions])
@@ -242,8 +247,8 @@ class Compaction:
         else:
             steps = []
             for where in slices:
-                groups = f"FROM ({publish.touched(events, -1)}) {where.replace('contact_point_id', 'conversation_id')}"
-                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, groups)})"
+                cut = where.replace("contact_point_id", "conversation_id")
+                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, cut)})"
                 steps.append([(target, sql)])
         for done, _ in enumerate(self._stage(steps), 1):
             with store.transaction():
@@ -329,6 +334,13 @@ class Compaction:
         """)
         con.execute("DROP TABLE store.offsets")
         con.execute("ALTER TABLE store.offsets_staging RENAME TO offsets")
+
+
+def rows_at_once(store: Store) -> int:
+    """Events a slice where nobody waits: each slice reads all event runs, so as few as DuckDB's memory limit allows."""
+    (limit,) = store.con.execute("SELECT current_setting('memory_limit')").fetchall()[0]
+    number, unit = limit.split()
+    return max(_ROWS_A_SLICE_BESIDE, int(float(number) * _UNITS[unit]) // _BYTES_A_ROW)
 
 
 def _run(schema: str, stream: str, level: int, number: int) -> Part:

@@ -193,16 +193,23 @@ def merge(projection: Projection, parts: str) -> str:
     return scoped(projection.blocks["merge"], {"parts": parts}, derived={})
 
 
-def fold(projection: Projection, events: "list[Part]", groups: str) -> str:
-    """A regrouped projection's rows for the conversations of `groups`, from their events."""
+def fold(projection: Projection, events: "list[Part]", where: str = "") -> str:
+    """A regrouped projection's rows from conversations' events; `where` says of which by `conversation_id`."""
     grouped = f"""
-        SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
-        FROM ({scoped(DERIVED["events"], {"rows": union(events), "holdings": stored("holdings")})}) AS e
-        LEFT JOIN store.threads AS t USING (thread_id)
-        WHERE e.thread_id IS NOT NULL
-            AND coalesce(t.conversation_id, e.thread_id) IN (SELECT conversation_id FROM ({groups}))
+        FROM (
+            SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
+            FROM ({scoped(DERIVED["events"], {"rows": union(events), "holdings": stored("holdings")})}) AS e
+            LEFT JOIN store.threads AS t USING (thread_id)
+            WHERE e.thread_id IS NOT NULL
+        )
+        {where}
     """
     return scoped(projection.blocks["fold"], {"events": grouped}, derived={})
+
+
+def within(groups: str) -> str:
+    """Conversations of `groups` alone."""
+    return f"WHERE conversation_id IN (SELECT conversation_id FROM ({groups}))"
 
 
 def touched(events: "list[Part]", after: int) -> str:
@@ -242,7 +249,7 @@ def _state(store: "Store", projection: Projection) -> str:
         events = store.parts("store", "events")
         if projection.sort == "merged":
             return merge(projection, f"({delta(projection, events, store.parts('store', 'mentions'))})")
-        return fold(projection, events, touched(events, -1))
+        return fold(projection, events)
     if projection.sort == "merged":
         kept = [f"FROM {run.table}" for run in runs]
         latest = [f"({delta(projection, tails, store.tails('mentions'))})"]
@@ -258,7 +265,7 @@ def _state(store: "Store", projection: Projection) -> str:
             latest += [f"({delta(projection, events, mentions, theirs)})"] if events else []
         return merge(projection, " UNION ALL BY NAME ".join([*kept, *latest]))
     groups = touched(tails, generation(runs))
-    recent = fold(projection, store.parts("store", "events"), groups)
+    recent = fold(projection, store.parts("store", "events"), within(groups))
     if not runs:
         return recent
     settled = f"""

@@ -11,7 +11,7 @@ import click
 from consumers.errands import Errands
 from log.log import TopicPartition
 from projections import rebuild
-from projections.compaction import Compaction
+from projections.compaction import Compaction, rows_at_once
 from projections.projection import Projection, all_projections, parse
 from projections.store import Store
 from projections.versions import LIVE, Version
@@ -30,8 +30,6 @@ ACTIONS = {
     "retire": rebuild.retire,
 }
 BEGIN = "begin"
-ROWS_A_SLICE = 1_000_000
-"""Events a slice of a build that has the store to itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +154,7 @@ def build_alone(store: Store, building: Callable[[int, int], None] = lambda _, _
     """Build what is to be built, with all of the machine and the store to itself; `building` as in `anyhow`."""
     store.use_threads(os.cpu_count() or 1)
     # Nobody waits for the next batch here, and a few large slices cost less than half of many small ones.
-    compaction = Compaction(store, after=1 << 62, rows_a_slice=ROWS_A_SLICE)
+    compaction = Compaction(store, after=1 << 62, rows_a_slice=rows_at_once(store))
     while compaction.step():
         store.forget_parts()
         under_way = [version for version in store.versions() if version.total]

@@ -1,12 +1,18 @@
 -- projection: conversations
--- version: 2
+-- version: 3
 -- sort: regrouped
 -- now: yes
 -- key: conversation_id
 
 -- :fold
-WITH shown AS (
-    SELECT * FROM events QUALIFY bool_or(opens) OVER (PARTITION BY conversation_id)
+WITH threaded AS (
+    SELECT
+        conversation_id, event_id, contact_point_id, thread_id, occurred_at, channel, type, topic, agent, summary, rest,
+        message_ref, promised_at, clock, touchpoint, opens, closes, reopens, abandons, hand_over, has_cases
+    FROM events
+),
+shown AS (
+    SELECT * FROM threaded WHERE conversation_id IN (SELECT conversation_id FROM threaded WHERE opens)
 ),
 -- Calls that ended while the message or the wish for a call that was left in them waited: they end nothing.
 left_waiting AS (
@@ -49,13 +55,13 @@ steps AS (
     SELECT
         f.*,
         m.* EXCLUDE (conversation_id),
-        relevant AND channel IS DISTINCT FROM lag(channel) OVER by_relevance AS moved,
-        (opens OR reopens) AND coalesce(lag(closes) OVER by_state, false) AS opened_again
+        relevant AND channel IS DISTINCT FROM lag(CASE WHEN relevant THEN channel END IGNORE NULLS) OVER in_order AS moved,
+        (opens OR reopens) AND coalesce(
+            lag(CASE WHEN opens OR closes OR reopens THEN closes END IGNORE NULLS) OVER in_order, false
+        ) AS opened_again
     FROM flow AS f
     JOIN marks AS m USING (conversation_id)
-    WINDOW
-        by_relevance AS (PARTITION BY conversation_id, relevant ORDER BY occurred_at, event_id),
-        by_state AS (PARTITION BY conversation_id, opens OR closes OR reopens ORDER BY occurred_at, event_id)
+    WINDOW in_order AS (PARTITION BY conversation_id ORDER BY occurred_at, event_id)
 ),
 cases AS (
     SELECT conversation_id, list(DISTINCT case_ref ORDER BY case_ref) AS case_refs
@@ -66,9 +72,9 @@ cases AS (
     GROUP BY conversation_id
 ),
 colleagues AS (
-    SELECT conversation_id, list(agent ORDER BY earliest) AS agents
+    SELECT conversation_id, list_transform(list_sort(list(earliest)), lambda one: one.agent) AS agents
     FROM (
-        SELECT conversation_id, agent, min({'at': occurred_at, 'id': event_id}) AS earliest
+        SELECT conversation_id, min({'at': occurred_at, 'id': event_id, 'agent': agent}) AS earliest
         FROM flow WHERE agent <> '' GROUP BY conversation_id, agent
     )
     GROUP BY conversation_id
@@ -144,8 +150,10 @@ queues AS (
 SELECT
     s.conversation_id,
     arg_min(contact_point_id, {'at': occurred_at, 'id': event_id}) FILTER (relevant) AS first_contact_point_id,
-    list(DISTINCT contact_point_id) FILTER (relevant) AS contact_point_ids,
-    list(channel ORDER BY occurred_at, event_id) FILTER (moved) AS moves,
+    list_distinct(list(contact_point_id) FILTER (relevant)) AS contact_point_ids,
+    list_transform(
+        list_sort(list({'at': occurred_at, 'id': event_id, 'channel': channel}) FILTER (moved)), lambda one: one.channel
+    ) AS moves,
     min(occurred_at) FILTER (opens OR reopens) AS opened_at,
     max(occurred_at) FILTER (relevant) AS last_at,
     any_value(begin_at) AS begin_at,

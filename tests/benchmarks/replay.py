@@ -1,10 +1,13 @@
-"""How fast versions are rebuilt from the event tables, beside how fast the log is folded, and what a rebuild costs it.
+"""How fast views are rebuilt, from the log and from the event tables, beside how fast the log is folded in the first
+place, and what a rebuild costs the fold.
 
-    python -m tests.benchmarks.replay --events 500000
+    python -m tests.benchmarks.replay --events 1000000
 
-The log is in memory: batches of records as a reader gives them, through the real decoder, folder and compaction.
-Decoding is in the same thread here, and in another one in touchlog project. Rates are of one store, one after the
-other; a machine that is shared gives ratios alone.
+The same records in one embedded log, through the product's own loop each time, one after the other: folded as `touchlog
+project --until-caught-up` does; folded again as `touchlog rebuild --source log` does; all states built from
+the event tables as `touchlog rebuild --all` does with no projector running; and built once more while the
+projector folds as many records again. Times include opening, the checkpoint, and compaction of
+all that there is, the last tail too. A machine that is shared gives ratios of CPU-seconds alone.
 """
 
 import tempfile
@@ -17,62 +20,83 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from consumers.decode import Decoder
-from consumers.fold import Folder
-from consumers.prepare import Preparer
-from log.log import RecordBatch
+from consumers.projector import Progress, Projector
+from consumers.replay import fold_again
+from consumers.replayed import Replayed
+from log.embedded import EmbeddedLog
 from projections import rebuild
 from projections.compaction import Compaction
+from projections.projection import all_projections
 from projections.store import Store
 from schemas.registry import LockedRegistry
+from schemas.topics import TOPICS
 from tests.benchmarks.synthetic import records
 from touchlog.replaying import build_alone
 
+_WARM = 2_000
+
 
 @click.command()
-@click.option("--events", default=500_000, show_default=True, help="Folded before a version is built.")
+@click.option("--events", default=500_000, show_default=True, help="Folded before anything is rebuilt.")
 @click.option("--customers", default=50_000, show_default=True)
-@click.option("--batch-size", default=10_000, show_default=True)
 @click.option("--share", default=0.5, show_default=True, help="As touchlog project --rebuild-share.")
-def main(events: int, customers: int, batch_size: int, share: float) -> None:
-    """Fold; build all stateful projections alone; build them again while more is folded."""
-    out = Console()
-    came = _batches(10 * events, customers, batch_size)
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "views.duckdb") as store:
-        live = Live(store, share=1.0)
-        folding = live.fold(islice(came, events // batch_size))
-        # A version is built from runs; a tail is folded at every look at it, as for the live one.
-        Compaction(store, after=1).finish()
+def main(events: int, customers: int, share: float) -> None:
+    """Fold a log; fold it again; build all states from the event tables, alone and while more is folded."""
+    out, registry = Console(), LockedRegistry()
+    with tempfile.TemporaryDirectory() as folder, EmbeddedLog(Path(folder) / "log.sqlite") as log:
+        home = Path(folder)
+        log.create_topics(TOPICS, 6)
+        made = records(2 * events, customers=customers)
+        _append(log, made, _WARM)
+        # What is imported and planned for the first time is nobody's.
+        fold_again(log, home / "warm.duckdb", registry, log.end_offsets(TOPICS))
+        _append(log, made, events - _WARM)
+        until = log.end_offsets(TOPICS)
+        held = sum(until.values())
 
-        stateful = [one for one in store.live() if one.sort != "plain"]
-        (held,) = store.con.execute("SELECT count(*) FROM store.rows").fetchall()[0]
-        rebuild.begin(store, stateful, {})
-        with Timed(held) as building:
-            build_alone(store)
-        store.use_threads(1)
-        _assert_ready(store, len(stateful))
-        rebuild.cancel(store, [])
+        with Timed(held) as live, Store.open(home / "views.duckdb") as store:
+            done = Projector(Replayed(log, until), store, registry).run(until_caught_up=True)
+            Compaction(store, after=1).finish()
+        _check(done.applied, held, "folded")
+        with Timed(held) as again:
+            done = fold_again(log, home / "again.duckdb", registry, until)
+            with Store.open(home / "again.duckdb") as store:
+                Compaction(store, after=1).finish()
+        _check(done.applied, held, "folded again")
 
-        live = Live(store, share=share)
-        rebuild.begin(store, stateful, {})
-        both = live.fold(came, while_building=True)
-        _assert_ready(store, len(stateful))
-    table = Table("what", "events/s", "ratio", "CPU-seconds a million", "ratio")
+        stateful = [one for one in all_projections() if one.sort != "plain"]
+        with Store.open(home / "views.duckdb") as store:
+            rebuild.begin(store, stateful, {})
+            with Timed(held) as building:
+                build_alone(store)
+            _check(_in_state(store, "ready"), len(stateful), "versions ready")
+            rebuild.cancel(store, [])
+
+        _append(log, made, events)
+        with Store.open(home / "views.duckdb") as store:
+            rebuild.begin(store, stateful, {})
+            both = Timed()
+            projector = Projector(log, store, registry, build_share=share, on_progress=both.heard)
+            with both:
+                projector.run(stop=lambda: not _in_state(store, "building"))
+            both.end_at_the_last()
+            _check(_in_state(store, "ready"), len(stateful), "versions ready")
+    table = Table("what", "events/s", "of live", "CPU-seconds a million", "of live")
     for what, timed in (
-        ("folding, compaction included", folding),
-        (f"building {len(stateful)} projections, alone", building),
-        (f"folding while they are built, share {share}", both),
+        ("live: touchlog project", live),
+        ("from the log: rebuild --source log", again),
+        (f"from the event tables: rebuild, {len(stateful)} states", building),
+        (f"live while they are built, share {share}", both),
     ):
-        cpu = timed.cpu * 1e6 / timed.events
         table.add_row(
             what,
             f"{timed.events / timed.seconds:,.0f}",
-            f"{timed.events / timed.seconds / (folding.events / folding.seconds):.2f}",
-            f"{cpu:.1f}",
-            f"{folding.cpu / folding.events / (timed.cpu / timed.events):.2f}",
+            f"{timed.events / timed.seconds / (live.events / live.seconds):.2f} x",
+            f"{timed.cpu * 1e6 / timed.events:.1f}",
+            f"{live.cpu / live.events / (timed.cpu / timed.events):.2f} x",
         )
     out.print(table)
-    out.print(f"{held:,} events of {customers:,} customers were built from, {both.events:,} came while they were")
+    out.print(f"{held:,} events of {customers:,} customers; {both.events:,} more came while versions were built")
 
 
 class Timed:
@@ -80,6 +104,7 @@ class Timed:
 
     def __init__(self, events: int = 0) -> None:
         self.events, self.seconds, self.cpu = events, 0.0, 0.0
+        self._last = 0.0, 0.0
 
     def __enter__(self) -> "Timed":
         self.seconds -= time.perf_counter()
@@ -90,55 +115,31 @@ class Timed:
         self.seconds += time.perf_counter()
         self.cpu += time.process_time()
 
+    def heard(self, progress: Progress) -> None:
+        """Events came while it goes on."""
+        if progress.applied != self.events:
+            self.events = progress.applied
+            self._last = self.seconds + time.perf_counter(), self.cpu + time.process_time()
 
-class Live:
-    """The projector's round without a log: fold a batch, one step of compaction, settle."""
-
-    def __init__(self, store: Store, *, share: float) -> None:
-        self.store = store
-        self.folder = Folder(store)
-        self.preparer = Preparer(Decoder(LockedRegistry()))
-        self.compaction = Compaction(store, after=300_000, build_share=share)
-
-    def fold(self, batches: Iterator[RecordBatch], *, while_building: bool = False) -> Timed:
-        """Until the batches end, or until nothing is being built any more."""
-        timed = Timed()
-        for batch in batches:
-            with timed:
-                folded = self.folder.fold(self.preparer.prepare(batch))
-                self.compaction.appended(folded.applied)
-                self.compaction.step()
-                rebuild.settle(self.store, self.folder.positions)
-            timed.events += folded.applied
-            if while_building and not any(version.state == "building" for version in self.store.versions()):
-                break
-        else:
-            if while_building:
-                raise click.ClickException("the batches ended before the build; give more --events")
-        return timed
+    def end_at_the_last(self) -> None:
+        """Count only up to the last event that came: afterwards nothing was folded, for want of events."""
+        self.seconds, self.cpu = self._last
 
 
-def _batches(count: int, customers: int, size: int) -> Iterator[RecordBatch]:
-    made = records(count, customers=customers)
-    offset = 0
-    while some := list(islice(made, size)):
-        batch = RecordBatch()
-        for topic, key, value in some:
-            batch.topics.append(topic)
-            batch.partitions.append(0)
-            batch.offsets.append(offset)
-            batch.timestamps.append(0)
-            batch.keys.append(key)
-            batch.values.append(value)
-            batch.headers.append(())
-            offset += 1
-        yield batch
+def _append(log: EmbeddedLog, made: Iterator[tuple[str, bytes, bytes]], count: int) -> None:
+    with log.writer() as writer:
+        for topic, key, value in islice(made, count):
+            writer.append(topic, key, value, timestamp=1)
+        writer.flush()
 
 
-def _assert_ready(store: Store, count: int) -> None:
-    ready = sum(version.state == "ready" for version in store.versions())
-    if ready != count:
-        raise click.ClickException(f"{ready} of {count} versions are ready")
+def _in_state(store: Store, state: str) -> int:
+    return sum(version.state == state for version in store.versions())
+
+
+def _check(found: int, expected: int, what: str) -> None:
+    if found != expected:
+        raise click.ClickException(f"{what}: {found:,}, not {expected:,}")
 
 
 if __name__ == "__main__":

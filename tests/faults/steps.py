@@ -241,4 +241,4 @@ def slice_thinly(rows: int) -> None:
     from touchlog import replaying
 
     compaction.Compaction.__init__.__kwdefaults__["rows_a_slice"] = rows
-    replaying.ROWS_A_SLICE = rows
+    replaying.rows_at_once = lambda _: rows

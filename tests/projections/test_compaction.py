@@ -9,7 +9,7 @@ import pytest
 from consumers.decode import Decoder
 from consumers.fold import Folder
 from consumers.prepare import Preparer
-from projections.compaction import Compaction
+from projections.compaction import Compaction, rows_at_once
 from projections.store import Store
 from tests.folding import REGISTRY, records
 from tests.habits import NOW
@@ -257,3 +257,9 @@ def test_offsets_are_trimmed_to_the_newest(path):
             store.con.execute("SELECT topic, partition, next_offset, end_offset, lag FROM touchlog.lag").fetchall()
             == lag
         )
+
+
+@pytest.mark.parametrize(("limit", "rows"), [("100MB", 500_000), ("6GB", 2_000_000), ("1.2TB", 400_000_000)])
+def test_slices_of_who_is_alone_are_what_memory_bears(path, limit, rows):
+    with Store.open(path, memory_limit=limit) as store:
+        assert rows_at_once(store) == pytest.approx(rows, rel=0.1)

@@ -116,7 +116,7 @@ def place(folded, tmp_path):
 def spoil(place, sql, point="contact_point_id"):
     """One statement that changes one row, with `{schema}` for a run of that schema; the key of its contact point."""
     with duckdb.connect(str(place.store)) as con:
-        for schema, prefix in (("store", "events_run"), ("items_v2", "run"), ("conversations_v2", "run")):
+        for schema, prefix in (("store", "events_run"), ("items_v2", "run"), ("conversations_v3", "run")):
             found = con.execute(
                 "SELECT max(table_name) FROM duckdb_tables() WHERE schema_name = ? AND starts_with(table_name, ?)",
                 [schema, prefix],
@@ -167,8 +167,8 @@ def test_a_state_is_found_by_all(place, sql):
 def test_a_state_of_a_conversation_is_found_by_all(place):
     key = spoil(
         place,
-        "UPDATE {conversations_v2} SET messages_in = messages_in + 1 WHERE rowid = (SELECT max(rowid)"
-        " FROM {conversations_v2} WHERE conversation_id NOT IN (SELECT thread_id FROM store.thread_changes))",
+        "UPDATE {conversations_v3} SET messages_in = messages_in + 1 WHERE rowid = (SELECT max(rowid)"
+        " FROM {conversations_v3} WHERE conversation_id NOT IN (SELECT thread_id FROM store.thread_changes))",
         "first_contact_point_id",
     )
     for found in place.found(of=[key]):
