@@ -90,7 +90,15 @@ def test_a_changed_rule_is_seen_beside_then_in_place_then_taken_back(path):
     store, _, before = built(path)
     changed = affected(["items"], store.live())
     assert changed[0] == "items"
-    assert set(changed) == {"items", "channel_preference", "audience", "timeline", "customers", "channel_usage"}
+    assert set(changed) == {
+        "items",
+        "channel_preference",
+        "audience",
+        "timeline",
+        "customers",
+        "channel_usage",
+        "shared_timeline",
+    }
     assert states(store) == {("items", 3, 1): "ready"}
     assert seen(store.con) == before
     after = seen_next(store.con)
