@@ -79,10 +79,12 @@ def cancel(store: Store, names: Sequence[str]) -> None:
 
 
 def switch(store: Store, names: Sequence[str]) -> None:
-    """The versions that are ready become what people read, all of them in one moment.
+    """The versions that are ready become what people read, all of them in one moment; asked for again, nothing.
 
     Raises ConfigurationError when one is not ready.
     """
+    if _was_switched(store, names):
+        return
     with _changing(store):
         for version in _in_state(store, names, {READY}, "is ready"):
             _replace_live(store, version)
@@ -193,6 +195,16 @@ def _in_state(
     if not found:
         raise ConfigurationError(f"no version of any projection {said}; touchlog status lists them")
     return found
+
+
+def _was_switched(store: Store, names: Sequence[str]) -> bool:
+    """Whether what these names (all, if none is named) have besides their live version was live before: so an answer
+    that was lost, because a process died just after the commit, can be asked for again."""
+    others = {name: set[str]() for name in names}
+    for version in store.versions():
+        if version.state != LIVE and (not names or version.name in names):
+            others.setdefault(version.name, set()).add(version.state)
+    return bool(others) and all(found == {RETIRED} for found in others.values())
 
 
 def _replace_live(store: Store, version: Version, *, becomes: str = RETIRED) -> None:

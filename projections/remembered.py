@@ -55,7 +55,7 @@ def meaning() -> dict[str, Any]:
 
 def relations() -> str:
     """A hash of the SQL that projections read rows by, comments and white space aside."""
-    parts = [*(f"{name}:{sql}" for name, sql in sorted(DERIVED.items())), *MACROS]
+    parts = [*(f"{name}: {sql}" for name, sql in sorted(DERIVED.items())), *MACROS]
     return _hash("\n".join(squeezed(part) for part in parts))
 
 

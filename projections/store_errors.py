@@ -51,7 +51,8 @@ def explained(error: duckdb.Error, path: Path) -> StoreError | None:
         return StoreFull(
             f"no space left for {path}{_room(path)}; what was committed is kept: free some, then type the same again"
         )
-    if "primary key" in text:
+    # Views that both change, or rows of the same batch.
+    if "primary key" in text or "write-write conflict" in text:
         return OffsetConflict(f"another projector folded the same batch into {path}; stop one of the two")
     if "could not set lock" in text:
         holder = _HOLDER.search(str(error))

@@ -38,8 +38,8 @@ def _conversations(content: Any) -> list[Any]:
 def genesys_events(content: Any, options: Options) -> Iterator[Event]:
     """The events of one conversation, which may still go on.
 
-    Raises InvalidEvent for a conversation without a voice or callback session: chats, mails and messages are told
-    by their own systems.
+    Raises InvalidEvent for a conversation without a voice or callback session (chats, mails and messages are told by
+    their own systems), and for one in which nothing has happened yet.
     """
     given = Fields.of(content)
     conversation = given.required("conversationId")
@@ -51,7 +51,10 @@ def genesys_events(content: Any, options: Options) -> Iterator[Event]:
     if not legs:
         raise InvalidEvent("mediaType: neither voice nor callback; publish it on its own channel")
     call = _call(given, conversation, legs, media, options)
-    yield from conversation_events(call, legs, start, end, options)
+    told = list(conversation_events(call, legs, start, end, options))
+    if not told:
+        raise InvalidEvent("segments: none that tells what happened; give the conversation again when it has ended")
+    yield from told
 
 
 def _call(given: Fields, conversation: str, legs: list[Leg], media: list[str], options: Options) -> Call:

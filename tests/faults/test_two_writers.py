@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -108,7 +109,9 @@ def test_two_folders_at_the_same_instant(home, row, dice, times, both, monkeypat
 
     def together(*arguments):
         advance(*arguments)
-        barrier.wait(10)
+        # One that changes views, too (a contact point ended for the first time), is refused before it gets here.
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(2)
 
     home.fold_here()
     monkeypatch.setattr(Store, "advance", together)
@@ -121,6 +124,7 @@ def test_two_folders_at_the_same_instant(home, row, dice, times, both, monkeypat
         while not all(map(len, batches)):
             batches = [who.take(1000) for who in both]
         told = []
+        barrier.reset()
         threads = [
             threading.Thread(target=_told, args=(told, who, batch)) for who, batch in zip(both, batches, strict=True)
         ]

@@ -351,11 +351,12 @@ def test_everybody_is_in_the_audience_or_left_out_with_the_reason():
         {
             "content_type": "offers", "customer_id": ada, "channel": None, "contact_point": None, "basis": "legal",
             "reason": "no offers: email opted out, said through phone on 2025-06-09; phone no opt-in; "
-            "no contact point for post, chat, social",
+            "no contact point for post, chat, social", "not_before": None,
         },
         {
             "content_type": "offers", "customer_id": customer(BOBS_ACCOUNT), "channel": None, "contact_point": None,
             "basis": "no_contact_point", "reason": "no offers: no contact point for email, post, phone, chat, social",
+            "not_before": None,
         },
     ]  # fmt: skip
 

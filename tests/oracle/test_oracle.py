@@ -10,7 +10,7 @@ from tests.oracle import fold
 from tests.oracle.compare import VIEWS, differences
 from tests.strategies import events, logs, random_log
 
-RANDOM = random_log(seed=2, size=3_000)
+RANDOM = random_log(seed=25, size=3_000)
 VIEWS_OF_RANDOM = fold(RANDOM, NOW)
 
 

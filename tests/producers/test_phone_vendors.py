@@ -265,6 +265,12 @@ def test_a_conversation_without_a_voice_is_refused_and_one_of_colleagues_is_nobo
     assert (event.type, event.primary.kind) == ("unknown", "anonymous")
 
 
+def test_a_callback_of_which_no_segment_tells_yet_is_refused() -> None:
+    customer = leg("customer", media="callback", callbackNumbers=["+46700000006"])
+    with pytest.raises(InvalidEvent, match=r"^segments: none that tells what happened"):
+        conversation(customer, direction="outbound", conversationEnd="2026-03-02T09:00:10Z")
+
+
 def test_one_bad_conversation_costs_itself_alone() -> None:
     good = json.loads(GENESYS.example)
     data = json.dumps({"conversations": [good, None, {"conversationId": 1}, good | {"conversationId": "c-2"}]})

@@ -210,10 +210,14 @@ def test_a_version_that_goes_in_the_middle_of_a_compaction_takes_nothing_with_it
     assert_equal(store, [*before, *more, *random_log(8, 200)])
 
 
-def test_back_is_one_step_however_often_it_is_asked_for(path):
+def test_there_and_back_are_one_step_however_often_they_are_asked_for(path):
     """An answer that was lost is asked for again; two versions of a name are never coming at once."""
     store, folding, _ = built(path)
-    rebuild.switch(store, [])
+    for names in ([], [], ["items"]):
+        rebuild.switch(store, names)
+        assert states(store) == {("items", 2, 1): "retired"}
+    with pytest.raises(ConfigurationError, match="no version of topics is ready"):
+        rebuild.switch(store, ["items", "topics"])
     third = parse(NO_OPENS.text.replace("version: 3", "version: 4"))
     rebuild.begin(store, [third], FENCE)
     folding.compaction.finish()
