@@ -266,7 +266,8 @@ def test_a_conversation_without_a_voice_is_refused_and_one_of_colleagues_is_nobo
 
 
 def test_a_callback_of_which_no_segment_tells_yet_is_refused() -> None:
-    customer = leg("customer", media="callback", callbackNumbers=["+46700000006"])
+    session = {"sessionId": "s-1", "mediaType": "callback", "callbackNumbers": ["+46700000006"]}
+    customer = {"participantId": "p-1", "purpose": "customer", "sessions": [session]}
     with pytest.raises(InvalidEvent, match=r"^segments: none that tells what happened"):
         conversation(customer, direction="outbound", conversationEnd="2026-03-02T09:00:10Z")
 
