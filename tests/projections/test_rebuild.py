@@ -217,7 +217,7 @@ def test_there_and_back_are_one_step_however_often_they_are_asked_for(path):
         rebuild.switch(store, names)
         assert states(store) == {("items", 2, 1): "retired"}
     with pytest.raises(ConfigurationError, match="no version of topics is ready"):
-        rebuild.switch(store, ["items", "topics"])
+        rebuild.switch(store, ["topics", "items"])
     third = parse(NO_OPENS.text.replace("version: 3", "version: 4"))
     rebuild.begin(store, [third], FENCE)
     folding.compaction.finish()
