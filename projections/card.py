@@ -27,6 +27,7 @@ TIMELINE_LENGTH = 10
 _SHARED = "shared_timeline"
 NO_CUT = Cut()
 _FEW = 12
+"""Contact points whose rows are looked up one by one."""
 _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
 
 

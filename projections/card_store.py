@@ -14,7 +14,7 @@ import duckdb
 
 from projections import layout
 from projections.projection import Projection, in_order
-from projections.relations import DERIVED, MACROS, TABLES, scoped
+from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
 from projections.store import STREAMS
 
 EVALUATED = (
@@ -27,10 +27,9 @@ ASKED = ("interactions",)
 """Views that are evaluated when somebody reads them."""
 
 _TABLES = {
+    **{name: stored(name) for name in TABLES},
     "rows": "store.events_tail_00000000",
     "mention_rows": "store.mentions_tail_00000000",
-    "points": "store.points",
-    **{name: f"store.{name}" for name in TABLES if name in layout.SMALL_TABLES},
 }
 _PUBLIC = re.compile(r"\btouchlog\.(\w+?)(?:_at\(now_at\)|\b(?!\())")
 _NOW = "$1::TIMESTAMPTZ"
@@ -50,9 +49,9 @@ class CardStore:
             self.con.execute(f"CREATE SCHEMA {schema}")
         for stream, columns in STREAMS.items():
             self.con.execute(f"CREATE TABLE store.{stream}_tail_{0:08d} ({layout.ddl(columns)})")
-        for name in sorted(_TABLES.keys() & {"points", *layout.SMALL_TABLES}):
-            columns = layout.POINT_COLUMNS if name == "points" else layout.SMALL_TABLES[name]
-            self.con.execute(f"CREATE TABLE store.{name} ({layout.ddl(columns)})")
+        for name, columns in {"points": layout.POINT_COLUMNS, **layout.SMALL_TABLES}.items():
+            if name in TABLES:
+                self.con.execute(f"CREATE TABLE store.{name} ({layout.ddl(columns)})")
         for statement in MACROS:
             self.con.execute(statement)
         # Whom to bring besides is seen from what was brought.

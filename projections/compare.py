@@ -73,7 +73,7 @@ def compare(
         gone=row["gone"],
         new=row["new"],
         changed=row["changed"],
-        columns={name: row[f"in_{place}"] for place, name in enumerate(shared) if row[f"in_{place}"]},
+        columns={name: rows for name, rows in zip(shared, row["by_column"], strict=True) if rows},
         examples=[
             (example["b"], example["a"])
             for kind in ("changed", "gone", "new")
@@ -111,10 +111,7 @@ def _sql(key: Sequence[str], shared: Sequence[str], *, before: str, after: str, 
         f" (SELECT list({{'b': b, 'a': a}} ORDER BY place) FROM shown WHERE what = '{kind}') AS {kind}_examples"
         for kind in ("gone", "new", "changed")
     )
-    by_column = ",\n".join(
-        f"(SELECT count(*) FILTER (flags[{place + 1}]) FROM differing WHERE what = 'changed') AS in_{place}"
-        for place in range(len(shared))
-    )
+    by_column = ", ".join(f"count(*) FILTER (flags[{place}])" for place, _ in enumerate(shared, 1))
     return f"""
         WITH paired AS MATERIALIZED ({_paired(key, shared, before, after, where)}),
         differing AS MATERIALIZED (SELECT b, a, what, [{flags}] AS flags FROM paired WHERE what IS NOT NULL),
@@ -127,7 +124,8 @@ def _sql(key: Sequence[str], shared: Sequence[str], *, before: str, after: str, 
             QUALIFY place <= {examples}
         )
         SELECT
-            count(b) AS before_rows, count(a) AS after_rows, {kinds}, {by_column},
+            count(b) AS before_rows, count(a) AS after_rows, {kinds},
+            (SELECT [{by_column}] FROM differing WHERE what = 'changed') AS by_column,
             (SELECT list({{'topic': topic, 'partition': partition, 'next_offset': next_offset}}
                 ORDER BY topic, partition) FROM touchlog.lag) AS positions
         FROM paired

@@ -24,6 +24,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
+
 _PLACES = {
     ("projections.store", "_prepare"): "open",
     ("consumers.projector", "_check_topics"): "topics",
@@ -140,7 +142,10 @@ class Connection:
         self._say("commit.after")
         return self
 
-    def execute(self, sql: str, *parameters: Any) -> Any:
+    def execute(self, sql: str | duckdb.Statement, *parameters: Any) -> Any:
+        if not isinstance(sql, str):
+            # Readers give what was parsed and looked at; it writes nothing.
+            return self._con.execute(sql, *parameters)
         if sql == "CHECKPOINT":
             return self._checkpoint(sql)
         found = self._con.execute(sql, *parameters)
