@@ -1,7 +1,9 @@
 """Reading and preparing ahead of the fold, in a thread of its own.
 
-At most a few prepared batches wait, so memory is bounded. A log or registry that is away is asked again until it
-answers; every other error ends the thread and is raised where batches are taken.
+From a backlog it reads on while the fold works, and at most a few prepared batches wait, so memory is bounded. Near the
+end of the log it reads when the fold asks: what would wait would be old by then, and smaller batches cost more.
+A log or registry that is away is asked again until it answers; every other error ends the thread and is raised where
+batches are taken.
 """
 
 import queue
@@ -42,6 +44,7 @@ class ReadAhead:
         self._pulse.began()
         self._ready: queue.Queue[Prepared | BaseException] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="touchlog-read-ahead", daemon=True)
         self.ends: dict[TopicPartition, int] = {}
         """End offsets as last heard of."""
@@ -64,6 +67,7 @@ class ReadAhead:
 
     def take(self, timeout: float) -> Prepared | None:
         """The next prepared batch, or None when none came in time. Raises what ended the thread."""
+        self._wanted.set()
         try:
             found = self._ready.get(timeout=timeout)
         except queue.Empty:
@@ -93,13 +97,21 @@ class ReadAhead:
             self._pulse.reader_left()
 
     def _step(self, reader: LogReader) -> None:
+        if not self._is_behind() and not self._wanted.wait(_POLL_S):
+            return
         batch = self._patience.ask("log", lambda: reader.poll(self._batch_size, _POLL_S))
         if batch is None or not (len(batch) or batch.next_positions):
             return
         self._pulse.read(batch.timestamps)
         prepared = self._patience.ask("registry", lambda: self._preparer.prepare(batch))
         if prepared is not None:
+            self._positions.update({TopicPartition(*at): offset for at, offset in batch.next_positions.items()})
+            self._wanted.clear()
             self._offer(prepared)
+
+    def _is_behind(self) -> bool:
+        """Whether there is a whole batch more to read, as far as is known."""
+        return sum(max(0, end - self._positions.get(at, 0)) for at, end in self.ends.items()) >= self._batch_size
 
     def _ask_for_ends(self) -> None:
         if time.monotonic() - self._asked > _ENDS_EVERY_S:

@@ -42,14 +42,15 @@ _SLICE_S = 0.02
 @click.command()
 @click.option("--rate", default=5_000, show_default=True, help="Events a second.")
 @click.option("--seconds", default=60, show_default=True)
+@click.option("--warm-up", default=5, show_default=True, help="Seconds at the start that are not counted.")
 @click.option("--customers", default=100_000, show_default=True)
 @click.option("--readers", default=4, show_default=True)
 @click.option("--think", default=1.0, show_default=True, help="Seconds between two questions of a reader.")
 @click.option("--compact-after", default=100_000, show_default=True, help="Low, so that compaction runs meanwhile.")
-def main(rate: int, seconds: int, customers: int, readers: int, think: float, compact_after: int) -> None:
+def main(rate: int, seconds: int, warm_up: int, customers: int, readers: int, think: float, compact_after: int) -> None:
     """Publish, fold and read at once; then tell how old events were when they were first seen."""
     out = Console()
-    made = list(records(rate * seconds, customers=customers))
+    made = list(records(rate * (warm_up + seconds), customers=customers))
     with tempfile.TemporaryDirectory() as folder, best_broker("real") as broker:
         store = Path(folder) / "views.duckdb"
         with KafkaLog(broker.bootstrap) as log:
@@ -82,7 +83,7 @@ def main(rate: int, seconds: int, customers: int, readers: int, think: float, co
                 one.terminate()
             projector.terminate()
             projector.wait()
-    ages = sorted(seen.ages(published))
+    ages = sorted(seen.ages(published, since=began + warm_up))
     table = Table("published a second", "p50 ms", "p99 ms", "max ms")
     figures = (statistics.median(ages), ages[int(len(ages) * 0.99)], ages[-1])
     table.add_row(f"{len(made) / took:,.0f}", *(f"{age * 1000:,.0f}" for age in figures))
@@ -134,13 +135,13 @@ class Seen(threading.Thread):
         if self.is_alive():
             raise click.ClickException("the projector did not catch up in two minutes")
 
-    def ages(self, published: dict[str, list[float]]) -> list[float]:
-        """Seconds from publishing to seeing, of every event."""
+    def ages(self, published: dict[str, list[float]], *, since: float) -> list[float]:
+        """Seconds from publishing to seeing, of every event that was published since then."""
         found = []
         for topic, times in published.items():
             first = 0
             for offset, moment in self._heard[topic]:
-                found += [moment - one for one in times[first:offset]]
+                found += [moment - one for one in times[first:offset] if one >= since]
                 first = offset
         return found
 
