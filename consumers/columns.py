@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from consumers import json_text
 from consumers.decode import BadRecord, Group
-from consumers.ids import Ids, Mask, parse_ids
+from consumers.ids import Ids, Mask, id_of_name, parse_ids
 from consumers.meaning import Columns, TypeTable, conclude
 from projections import layout
 from projections.identity_rules import JOINING, joins, may_be_linked
@@ -311,7 +311,12 @@ def _threads(
     names = threads.to_pylist()
     for row, cases in case_refs.items():
         names[row] = names[row] or cases[0]
-    edges = [(row, names[row], case) for row, cases in case_refs.items() for case in cases if case != names[row]]
+    edges = [
+        (row, id_of_name(names[row]).hex(), id_of_name(case).hex())
+        for row, cases in case_refs.items()
+        for case in cases
+        if case != names[row]
+    ]
     case_rows = [row for row, cases in case_refs.items() for _ in cases]
     case_names = [case for cases in case_refs.values() for case in cases]
     return pa.array(names, pa.string()), np.array(case_rows, np.int64), pa.array(case_names, pa.string()), edges

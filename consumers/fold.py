@@ -19,6 +19,7 @@ from consumers.graph import Graph, first_seen
 from consumers.ids import Ids, Mask
 from consumers.people import People
 from consumers.prepare import Prepared
+from consumers.replies import Joined, Replies
 from consumers.seen import SeenIds, earliest
 from consumers.temper import Temper
 from log.log import TopicPartition
@@ -104,11 +105,12 @@ class Folder:
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         self._people = People(self._store)
-        self._threads = Graph(components=Components(), seen=first_seen(con, _THREADS_SEEN))
+        self._threads = Graph(components=Components(), seen=first_seen(con, _THREADS_SEEN), id_of=bytes.fromhex)
         edges = con.execute(
-            "SELECT thread, case_ref, epoch_us(min(occurred_at)) FROM store.edges GROUP BY thread, case_ref"
+            "SELECT one, other, epoch_us(min(occurred_at)) FROM store.edges GROUP BY one, other"
         ).fetchall()
-        self._edges: dict[Link, int] = {(thread, case): moment for thread, case, moment in edges}
+        self._replies = Replies(con)
+        self._edges: dict[Link, int] = {(one.hex, other.hex): moment for one, other, moment in edges}
         self._threads.components.apply(linked=self._edges, first_seen=self._threads.first_seen)
         self._stale = False
 
@@ -259,7 +261,7 @@ class Folder:
         self._seen.add(ids, np.zeros(len(ids), np.int64))
 
     def _insert_threads(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
-        """New connections between threads and case references, and the conversations that change by them."""
+        """New connections of threads, by case references and replies, and the conversations that change by them."""
         mask = fresh[prepared.thread_rows]
         ids, times, _ = earliest(prepared.thread_ids.where(mask), prepared.times[prepared.thread_rows[mask]])
         _, earlier = self._threads.take_in(ids, times)
@@ -268,9 +270,13 @@ class Folder:
             moment = int(prepared.times[row])
             if fresh[row] and moment < min(self._edges.get((one, other), NEVER), edges.get((one, other), NEVER)):
                 edges[one, other] = moment
+        told, asked = (named.where(fresh, np.arange(len(fresh))) for named in (prepared.told, prepared.asked))
+        for pair, moment in self._joined(self._replies.take_in(told, asked, prepared.times)):
+            if moment < min(self._edges.get(pair, NEVER), edges.get(pair, NEVER)):
+                edges[pair] = moment
         linked = sorted(edge for edge in edges if edge not in self._edges)
         self._edges.update(edges)
-        rows = [(one, other, moment) for (one, other), moment in sorted(edges.items())]
+        rows = [(*map(bytes.fromhex, pair), moment) for pair, moment in sorted(edges.items())]
         self._store.insert_rows("edges", rows, batch)
         changed = self._threads.components.apply(linked=linked, earlier=earlier, first_seen=self._threads.first_seen)
         ids_of = self._threads.ids
@@ -281,3 +287,12 @@ class Folder:
             # Who takes part in a conversation is of its state: it is folded anew.
             theirs = {"ids": [contact_point_id(key) for key in ended]}
             self._store.insert_rows("thread_changes", self._store.con.execute(_THREADS_OF, theirs).fetchall(), batch)
+
+    def _joined(self, replies: Joined) -> list[tuple[Link, int]]:
+        """Pairs of threads that replies join, by name, and since when."""
+        ones, others = (self._threads.seen.whole(high) for high in (replies.one, replies.other))
+        found = []
+        for place, moment in enumerate(replies.since.tolist()):
+            one, other = ones.at(place).hex(), others.at(place).hex()
+            found.append(((max(one, other), min(one, other)), moment))
+        return found

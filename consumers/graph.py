@@ -1,5 +1,6 @@
 """Named things that are connected: who is whose, and when each was first seen. A cache of durable rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import duckdb
@@ -17,6 +18,7 @@ class Graph:
 
     components: Components
     seen: SeenIds
+    id_of: Callable[[str], bytes] = id_of_name
     names: dict[int, str] = field(default_factory=dict)
     """High half of the id -> name, of those that have links."""
     ids: dict[str, bytes] = field(default_factory=dict)
@@ -25,7 +27,7 @@ class Graph:
     def first_seen(self, names: list[str]) -> list[int]:
         if not names:
             return []
-        found_ids = [id_of_name(name) for name in names]
+        found_ids = [self.id_of(name) for name in names]
         self.ids.update(zip(names, found_ids, strict=True))
         ids = Ids.from_bytes(np.frombuffer(b"".join(found_ids), np.uint8).reshape(-1, 16))
         self.names.update(zip(ids.high.tolist(), names, strict=True))

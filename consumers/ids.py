@@ -86,6 +86,11 @@ class Ids:
     def slice(self, start: int, stop: int) -> "Ids":
         return Ids(self.high[start:stop], self.low[start:stop])
 
+    def split(self, lengths: Sequence[int]) -> "list[Ids]":
+        """These ids in successive pieces of such lengths."""
+        ends = np.cumsum(lengths).tolist()
+        return [self.slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+
     def take(self, places: npt.NDArray[np.int64]) -> "Ids":
         return Ids(self.high[places], self.low[places])
 

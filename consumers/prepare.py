@@ -15,6 +15,7 @@ from consumers.columns import Evidence, GroupColumns, Pair, group_columns
 from consumers.decode import BadRecord, Decoder
 from consumers.halving import breaking, may_be_a_records
 from consumers.ids import IdMaker, Ids, Mask
+from consumers.replies import ASKED, TOLD, Named, in_thread
 from log.log import Positions, RecordBatch
 from projections import layout
 from schemas.errors import InvalidEvent
@@ -29,7 +30,9 @@ class Prepared:
     - `mentions`: contact points beside the primary; `mention_rows` the row of `events` of each.
     - `pairs`: (row, assurance, key, key): evidence that two contact points are one person.
     - `statements`: (row, verb, key, key) of identity events; the verb is one of a link, or consumers.columns.ENDED.
-    - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case).
+    - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case),
+      these by the hexadecimal digits of their ids.
+    - `told`, `asked`: messages named by events in a thread (consumers.replies), as themselves and as what is answered.
     """
 
     batch: RecordBatch
@@ -48,6 +51,8 @@ class Prepared:
     thread_rows: npt.NDArray[np.int64]
     thread_ids: Ids
     edges: Sequence[Pair]
+    told: Named
+    asked: Named
     bad: Sequence[BadRecord] = field(default_factory=tuple)
     next_positions: Positions = field(default_factory=dict)
 
@@ -105,16 +110,23 @@ class Preparer:
 
         all_threads = pa.concat_arrays([thread_names, case_names])
         named = all_threads.is_valid().to_numpy(zero_copy_only=False)
+        count = len(places)
+        refs = [_in_threads([part.columns[name] for part in parts], named[:count]) for name in (TOLD, ASKED)]
         keys = pa.concat_arrays([primary_keys, other_keys])
-        found = self._ids.of_names(pa.concat_arrays([keys, all_threads.filter(pa.array(named))]))
-        point_ids, named_ids = found.slice(0, len(keys)), found.slice(len(keys), len(found))
+        names = [keys, all_threads.filter(pa.array(named)), *(texts for texts, _ in refs)]
+        found = self._ids.of_names(pa.concat_arrays(names))
+        point_ids, named_ids, told, asked = found.split([len(part) for part in names])
         thread_ids = Ids.empty(len(all_threads)).filled(named, named_ids)
+        primary_ids = point_ids.slice(0, count)
+        told_and_asked = [
+            Named(rows=rows, ids=in_thread(ids, primary_ids.take(rows), thread_ids.take(rows)))
+            for ids, (_, rows) in zip((told, asked), refs, strict=True)
+        ]
 
         ids = Ids.concat([part.event_ids for part in parts])
-        count = len(places)
         columns = {
             "event_id": ids.to_arrow(),
-            "contact_point_id": point_ids.slice(0, count).to_arrow(),
+            "contact_point_id": primary_ids.to_arrow(),
             "thread_id": thread_ids.slice(0, count).to_arrow(named[:count]),
             **{
                 name: _column([part.columns[name] for part in parts], layout.EVENT_COLUMNS[name][1])
@@ -132,7 +144,7 @@ class Preparer:
             {
                 "contact_point_id": mention_ids.to_arrow(),
                 "event_id": ids.take(other_rows).to_arrow(),
-                "primary_id": point_ids.slice(0, count).take(other_rows).to_arrow(),
+                "primary_id": primary_ids.take(other_rows).to_arrow(),
                 "occurred_at": pa.array(times[other_rows], layout.UTC_MICROS),
                 "role": _strings([part.other_roles for part in parts]),
                 "assurance": pa.array(_concat([part.other_assurance for part in parts]).astype(np.uint8)),
@@ -171,6 +183,8 @@ class Preparer:
             thread_rows=np.concatenate([np.arange(count), case_rows])[named],
             thread_ids=named_ids,
             edges=_moved([part.edges for part in parts], starts),
+            told=told_and_asked[0],
+            asked=told_and_asked[1],
             bad=bad,
             next_positions=batch.next_positions,
         )
@@ -202,6 +216,8 @@ def without_rows(prepared: Prepared, gone: Mask) -> Prepared:
         thread_rows=new[prepared.thread_rows[threads]],
         thread_ids=prepared.thread_ids.where(threads),
         edges=[(int(new[row]), one, other) for row, one, other in prepared.edges if kept[row]],
+        told=prepared.told.where(kept, new),
+        asked=prepared.asked.where(kept, new),
     )
 
 
@@ -217,6 +233,13 @@ def _concat(arrays: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
 
 def _strings(arrays: Sequence[pa.Array]) -> pa.Array:
     return pa.concat_arrays([array.cast(pa.string()) for array in arrays]) if arrays else pa.array([], pa.string())
+
+
+def _in_threads(arrays: Sequence[pa.Array], in_thread: Mask) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """The texts of rows that are in a thread and have one, and these rows."""
+    texts = _strings(arrays)
+    rows = np.flatnonzero(in_thread & texts.is_valid().to_numpy(zero_copy_only=False))
+    return texts.take(pa.array(rows)), rows
 
 
 def _column(arrays: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:

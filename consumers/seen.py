@@ -6,9 +6,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from consumers.ids import Ids, Mask
+from consumers.ids import U64, Ids, Mask
 
 Micros = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 
 
 class Run:
@@ -36,6 +37,14 @@ class Run:
                     break
                 place += 1
         return found, inside
+
+    def alike(self, high: U64) -> tuple[Places, Places]:
+        """Where ids with these high halves are: places in `high`, and here, in parallel."""
+        first = np.searchsorted(self.ids.high, high)
+        counts = np.searchsorted(self.ids.high, high, "right") - first
+        rows = np.repeat(np.arange(len(high)), counts)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return rows, first[rows] + within
 
 
 class SeenIds:
@@ -68,6 +77,25 @@ class SeenIds:
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = _merged(self._runs.pop(), run)
         self._runs.append(run)
+
+    def find_others(self, ids: Ids) -> tuple[Places, U64, Micros]:
+        """What else was seen with the same high half: places in `ids`, the other low halves, and when first."""
+        rows, lows, times = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+        for run in self._runs:
+            found, places = run.alike(ids.high)
+            others = run.ids.low[places] != ids.low[found]
+            rows.append(found[others])
+            lows.append(run.ids.low[places[others]])
+            times.append(run.times[places[others]])
+        return np.concatenate(rows), np.concatenate(lows), np.concatenate(times)
+
+    def whole(self, high: U64) -> Ids:
+        """The ids that were seen with these high halves."""
+        found = Ids(high, np.zeros(len(high), np.uint64))
+        for run in self._runs:
+            rows, places = run.alike(high)
+            found.low[rows] = run.ids.low[places]
+        return found
 
     def lower(self, ids: Ids, times: Micros) -> None:
         """Set when ids that were seen were first seen."""

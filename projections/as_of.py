@@ -77,38 +77,30 @@ def people(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None
 
 
 def threads(con: duckdb.DuckDBPyConnection, cut: Cut, start: Iterable[str] | None = None) -> Groups:
-    """Which threads and case references were one conversation, by name."""
+    """Which threads and case references were one conversation, by the hexadecimal digits of their ids."""
     return _groups(
         start, Components(), lambda names: _edges(con, cut, names), lambda names: _threads_seen(con, cut, names)
     )
 
 
-THREAD_NAME = """
-    CASE WHEN conversation_ref IS NOT NULL THEN 'thread:' || channel || ':' || conversation_ref
-        ELSE 'case:' || list_min(from_json(rest -> '$.case_refs', '["VARCHAR"]')) END
-"""
-"""The name of the thread of a row with a thread_id."""
-
-
-def thread_names(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) -> list[str]:
-    """The threads, by name, that events of these contact points are in."""
+def threads_of(con: duckdb.DuckDBPyConnection, cut: Cut, ids: Sequence[UUID]) -> list[str]:
+    """The threads that events of these contact points are in, as `threads` names them."""
     rows = con.execute(
         f"""
-        SELECT DISTINCT {THREAD_NAME}
+        SELECT DISTINCT thread_id
         FROM store.rows
         WHERE list_contains(?::UUID[], contact_point_id) AND thread_id IS NOT NULL AND {cut.where}
         """,
         [list(ids)],
     ).fetchall()
-    return [name for (name,) in rows]
+    return [thread.hex for (thread,) in rows]
 
 
 _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
         SELECT thread_id, occurred_at FROM store.rows WHERE list_contains(?::UUID[], thread_id) AND {where}
         UNION ALL
-        SELECT store.contact_point_id(case_ref), occurred_at FROM store.edges
-        WHERE list_contains(?::UUID[], store.contact_point_id(case_ref)) AND {where}
+        SELECT other, occurred_at FROM store.edges WHERE list_contains(?::UUID[], other) AND {where}
     ) GROUP BY thread_id
 """
 
@@ -153,7 +145,7 @@ def _points_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str])
 def _threads_seen(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str]) -> list[int]:
     if not names:
         return []
-    ids = [contact_point_id(name) for name in names]
+    ids = [UUID(hex=name) for name in names]
     moments = dict(con.execute(_THREADS_SEEN.format(where=cut.where), [ids, ids]).fetchall())
     return [moments.get(one, NEVER) for one in ids]
 
@@ -209,12 +201,12 @@ def links_of(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | No
 
 
 def _edges(con: duckdb.DuckDBPyConnection, cut: Cut, names: Sequence[str] | None) -> set[Link]:
-    named = "" if names is None else "AND (list_contains($names, thread) OR list_contains($names, case_ref))"
+    named = "" if names is None else "AND (list_contains($names::UUID[], one) OR list_contains($names::UUID[], other))"
     rows = con.execute(
-        f"SELECT DISTINCT thread, case_ref FROM store.edges WHERE {cut.where} {named}",
-        {} if names is None else {"names": list(names)},
+        f"SELECT DISTINCT one, other FROM store.edges WHERE {cut.where} {named}",
+        {} if names is None else {"names": [UUID(hex=name) for name in names]},
     ).fetchall()
-    return set(rows)
+    return {(one.hex, other.hex) for one, other in rows}
 
 
 def member_rows(groups: Groups) -> list[tuple[UUID, UUID, bool]]:
@@ -228,7 +220,7 @@ def member_rows(groups: Groups) -> list[tuple[UUID, UUID, bool]]:
 def thread_rows(groups: Groups) -> list[tuple[UUID, UUID]]:
     """Rows of `thread_changes`."""
     places = groups.components.places
-    return [(contact_point_id(name), contact_point_id(place.first)) for name, place in sorted(places.items())]
+    return [(UUID(hex=name), UUID(hex=place.first)) for name, place in sorted(places.items())]
 
 
 def copy_whole(con: duckdb.DuckDBPyConnection, into: Store, cut: Cut) -> None:

@@ -141,8 +141,8 @@ def copy(
     keys = [
         f"{kind}:{value}" for kind, value in zip(points["kind"].to_pylist(), points["value"].to_pylist(), strict=True)
     ]
-    then = None if cut == NO_CUT else as_of.threads(con, cut, as_of.thread_names(con, cut, ids))
-    conversations = _threads(con, ids) if then is None else [contact_point_id(name) for name in sorted(then.known)]
+    then = None if cut == NO_CUT else as_of.threads(con, cut, as_of.threads_of(con, cut, ids))
+    conversations = _threads(con, ids) if then is None else [UUID(hex=name) for name in sorted(then.known)]
     for rows in _rows(con, ids, conversations, keys, cut):
         _insert(scratch, "events_tail_00000000", rows)
     named = [
@@ -207,8 +207,8 @@ def _with_shared(
     # What was copied before knew of these only that they are linked.
     _insert(scratch, "member_changes", _stamped("member_changes", belonging, batch=1))
     scratch.register("staged", found.rows)
-    threads = scratch.execute(f"SELECT DISTINCT {as_of.THREAD_NAME} FROM staged WHERE thread_id IS NOT NULL").fetchall()
-    moved = as_of.thread_rows(as_of.threads(con, cut, [name for (name,) in threads]))
+    threads = scratch.execute("SELECT DISTINCT thread_id FROM staged WHERE thread_id IS NOT NULL").fetchall()
+    moved = as_of.thread_rows(as_of.threads(con, cut, [thread.hex for (thread,) in threads]))
     _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
     return customer
 

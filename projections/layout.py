@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
-LAYOUT = 3
+LAYOUT = 4
 """How rows lie."""
 
 FOLD = 1
@@ -110,8 +110,8 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
         "assurance": ("UTINYINT", pa.uint8()),
     },
     "edges": {
-        "thread": ("VARCHAR", pa.string()),
-        "case_ref": ("VARCHAR", pa.string()),
+        "one": ("UUID", pa.uuid()),
+        "other": ("UUID", pa.uuid()),
         "occurred_at": ("TIMESTAMPTZ", UTC_MICROS),
     },
     "endings": {
@@ -156,10 +156,10 @@ SMALL_TABLES: dict[str, dict[str, tuple[str, pa.DataType]]] = {
 }
 """Insert-only tables of which a batch adds a few rows. `links`: statements about pairs of contact points, and evidence
 with its assurance, by its place in ASSURANCE: of each pair the first, and what turned out to be earlier or surer;
-`edges`: threads and their case references, likewise; `endings`: contact points that belong to somebody else from then;
-`*_changes`: who belongs where from then; `redrives`: what became of a dead letter that was tried again or discarded
-(`patched`: the value that was folded in place of its own); `published`: batches whose dead letters are in the
-dead-letter topics, too."""
+`edges`: threads and their case references, and pairs of threads that a reply joins, likewise; `endings`: contact points
+that belong to somebody else from then; `*_changes`: who belongs where from then; `redrives`: what became of a dead
+letter that was tried again or discarded (`patched`: the value that was folded in place of its own); `published`:
+batches whose dead letters are in the dead-letter topics, too."""
 
 
 def rows_table(table: str, rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -166,7 +166,41 @@ _FROM_2 = (
     """,
 )
 
-STEPS: Mapping[int, Sequence[str]] = {1: _FROM_1, 2: _FROM_2}
+_FROM_3 = (
+    """
+    CREATE TABLE store.edges_4 AS
+    SELECT
+        batch, store.contact_point_id(thread) AS one, store.contact_point_id(case_ref) AS other, occurred_at
+    FROM store.edges
+    """,
+    "DROP TABLE store.edges",
+    "ALTER TABLE store.edges_4 RENAME TO edges",
+    # A reply joins its thread with that of the message, once both are there; again where that turns out to be earlier.
+    """
+    INSERT INTO store.edges BY NAME
+    WITH firsts AS (
+        SELECT
+            greatest(r.batch, m.batch) AS batch,
+            greatest(r.thread_id, m.thread_id) AS one,
+            least(r.thread_id, m.thread_id) AS other,
+            min(greatest(r.occurred_at, m.occurred_at)) AS occurred_at
+        FROM store.rows AS r
+        JOIN store.rows AS m ON m.contact_point_id = r.contact_point_id AND m.message_ref = r.answers_ref
+        WHERE r.thread_id <> m.thread_id
+        GROUP BY ALL
+    )
+    SELECT batch, one, other, occurred_at
+    FROM firsts
+    QUALIFY occurred_at < coalesce(
+        min(occurred_at) OVER (
+            PARTITION BY one, other ORDER BY batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ),
+        'infinity'
+    )
+    """,
+)
+
+STEPS: Mapping[int, Sequence[str]] = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3}
 """Layout -> statements that make it the next one; the rows that a SELECT gives are statements, too.
 
 They find `this` (name: the store's) and `program` (name, version, fingerprint, text: the program's projections).

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,6 +134,7 @@ class Store:
             if migrations.migrate(self.con, self.path, wanted):
                 self.forget_parts()
                 self._publish(wanted)
+                self._settle_threads()
         with self.transaction():
             others = self._make()
             self._publish(wanted)
@@ -187,7 +189,22 @@ class Store:
         found = self.con.execute("SELECT contact_point_id, customer_id, shared FROM store.members").fetchall()
         known = {point: (customer, shared) for point, customer, shared in found}
         changed = [row for row in members if known.get(row[0], (row[0], False)) != row[1:]]
-        self.insert_rows("member_changes", changed, self.batch)
+        self._insert_found("member_changes", changed)
+
+    def _settle_threads(self) -> None:
+        """Which threads are one conversation, from the edges that there are."""
+        from projections import as_of
+
+        threads = as_of.thread_rows(as_of.threads(self.con, as_of.Cut()))
+        known = dict(self.con.execute("SELECT thread_id, conversation_id FROM store.threads").fetchall())
+        self._insert_found("thread_changes", [row for row in threads if known.get(row[0], row[0]) != row[1]])
+
+    def _insert_found(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """What is found out at a start, in a batch of its own: it comes after all that was folded."""
+        if rows:
+            batch = self.batch + 1
+            self.insert_rows("batches", [(datetime.now(UTC), 0, 0, 0, 0, 0.0)], batch)
+            self.insert_rows(table, rows, batch)
 
     def _register(self, projection: Projection, known: Sequence[Version]) -> None:
         """A projection that is new to the store (no version is known) is live at once; another version waits for

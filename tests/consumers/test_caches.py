@@ -75,6 +75,8 @@ def caches(folder: Folder) -> dict[str, Any]:
         "evidence": dict(folder._people.evidence),
         "statements": dict(folder._people.statements),
         "edges": set(folder._edges),
+        "told": set(seen(folder._replies.told)),
+        "asked": set(seen(folder._replies.asked)),
         **{
             f"{name} {part}": found
             for name, graph in (("people", people), ("threads", threads))
