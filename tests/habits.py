@@ -73,7 +73,7 @@ class Habits:
     people: tuple[int, ...] = (0, 0, 0, 0, 1, 1, 2, 3, 4, 5)
     company: tuple[str, ...] = ("alone",) * 5 + ("account", "household", "foreign", "several")
     moments: tuple[datetime, ...] = _NOW_AND_THEN
-    threads: tuple[str | None, ...] = (None, "c0", "c0", "c1", "c 2/ü")
+    threads: tuple[str | None, ...] = (None, "c0", "c0", "c1", "c 2/ü", "c3", "c4")
     cases: tuple[tuple[str, ...], ...] = ((),) * 30 + (
         ("invoice:1",),
         ("A-1",),
@@ -161,6 +161,7 @@ SENDING = Habits(
     types=_only(lambda meaning: meaning.item and meaning.item != "failed"),
     people=(0,),
     company=("account", "account", "alone"),
+    threads=(None, None, None, "c0", "c1"),
     content_types=("news", "news", "news", "offers", None),
     states=(False,) * 9 + (True,),
 )
@@ -197,7 +198,10 @@ BILLING = Habits(
     channels=("post", "post", "email"),
     people=(0, 0, 1),
     company=("alone", "account"),
-    cases=(("invoice:1",), ("invoice:1",), ("invoice:2", "A-1"), ("invoice:2", "invoice:1"), ()),
+    cases=(
+        *(("invoice:1",), ("invoice:1",), ("invoice:2", "A-1"), ("invoice:2", "invoice:1"), ()),
+        *((f"invoice:{number}",) for number in range(3, 9)),
+    ),
     items=("m0", "m1", "m2", "m3"),
     content_types=("invoices", "invoices", "invoices", None, "news"),
     states=(False,),

@@ -6,7 +6,7 @@ that hypothesis shrinks towards it.
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid5
 
 from schemas.event import NAMESPACE, build_event
@@ -87,7 +87,7 @@ def drafted(pick: Pick, *, village: int, habits: Habits) -> dict[str, Any]:
         return draft
     return (
         draft
-        | _references(pick, village, habits)
+        | _references(pick, village, habits, answers=EVENT_TYPES[str(channel)][event_type].item == "answered")
         | _stated(pick, village, habits)
         | _written(pick, habits)
         | _own(pick, str(channel))
@@ -182,18 +182,27 @@ def _with_qualities(pick: Pick, key: str) -> ContactPoint:
     return point(key, assurance=assurance, role=role)
 
 
-def _references(pick: Pick, village: int, habits: Habits) -> dict[str, Any]:
+def _references(pick: Pick, village: int, habits: Habits, *, answers: bool) -> dict[str, Any]:
     def local(reference: str | None) -> str | None:
         return None if reference is None else f"{reference}.{village}"
 
+    thread, cases = pick(habits.threads), pick(habits.cases)
     return {
-        "conversation_ref": local(pick(habits.threads)),
+        "conversation_ref": local(thread),
         "message_ref": local(pick((*habits.items, *habits.items, None))),
-        "answers_ref": local(pick((None, None, *habits.items))),
-        "case_refs": tuple(f"{case}.{village}" for case in pick(habits.cases)),
+        "answers_ref": local(_answered(pick, habits, answers=answers, in_a_thread=bool(thread or cases))),
+        "case_refs": tuple(f"{case}.{village}" for case in cases),
         "read_up_to": pick((None, None, None, NOW - timedelta(days=1))),
         "promised_at": pick(habits.promises),
     }
+
+
+def _answered(pick: Pick, habits: Habits, *, answers: bool, in_a_thread: bool) -> str | None:
+    """Seldom something in a thread: a few replies join the threads of a village, more would make them all one."""
+    if not answers and pick((True,) * 9 + (False,)):
+        return None
+    seldom = (None,) * (16 if in_a_thread else 1)
+    return cast("str | None", pick((*seldom, *habits.items)))
 
 
 def _written(pick: Pick, habits: Habits) -> dict[str, Any]:

@@ -74,6 +74,80 @@ def test_one_reference_on_two_channels_is_two_threads_and_an_event_without_threa
     assert [row["conversation_id"] for row in view("interactions", *events)].count(None) == 1
 
 
+ADAS_NETWORK = "social:instagram:17841:ada"
+
+
+def test_a_reply_to_a_known_message_joins_the_threads_of_two_channels():
+    events = (
+        happened("email message.received", "06-10 09:00", ADA, conversation_ref="c1", message_ref="m1"),
+        happened("chat message.sent", "06-10 09:10", ADA, conversation_ref="c7", message_ref="m2", answers_ref="m1"),
+        happened("social dm.received", "06-10 09:20", ADA, conversation_ref="c9", answers_ref="m2"),
+    )
+    found = row(view("conversations", *events))
+    assert part(found, "conversation_id", "moves", "state", "first_response_s", "case_refs") == {
+        "conversation_id": conversation("thread:email:c1"),
+        "moves": ["email", "chat", "social"],
+        "state": "waiting_on_us",
+        "first_response_s": 600,
+        "case_refs": [],
+    }
+    assert {row["conversation_id"] for row in view("interactions", *events)} == {conversation("thread:email:c1")}
+
+
+def theirs(what="email message.received", when="06-10 09:00", who=ADA, /, **fields):
+    return happened(what, when, who, **{"conversation_ref": "c1", "message_ref": "m1", **fields})
+
+
+def reply(when="06-10 10:00", *who, **fields):
+    return happened("email message.received", when, *(who or (ADA,)), **{"answers_ref": "m1", **fields})
+
+
+@pytest.mark.parametrize(
+    ("events", "conversations"),
+    [
+        ((theirs(), reply(conversation_ref="c2")), 1),
+        ((theirs(), reply(case_refs=("A-1",))), 1),
+        ((theirs(conversation_ref=None, case_refs=("B-2", "A-1")), reply(conversation_ref="c2")), 1),
+        ((theirs("email message.delivered"), reply(conversation_ref="c2")), 1),
+        ((theirs("phone callback.requested"), reply(conversation_ref="c1")), 1),
+        ((reply("06-10 08:00", conversation_ref="c2"), theirs()), 1),
+        ((theirs(), happened("identity contact_point.ended", "06-10 09:30", ADA), reply(conversation_ref="c2")), 1),
+        ((theirs(), reply("06-10 10:00", BOB, conversation_ref="c2")), 2),
+        ((theirs(), reply("06-10 10:00", BOB, ADA, conversation_ref="c2")), 2),
+        ((theirs(), reply(conversation_ref="c2", answers_ref="m2")), 2),
+        ((theirs(message_ref=None), reply(conversation_ref="c2")), 2),
+        ((theirs(answers_ref="m1", message_ref=None), reply(conversation_ref="c2")), 2),
+        ((theirs(), theirs(conversation_ref="c2")), 2),
+        ((theirs(conversation_ref=None), reply(conversation_ref="c2"), reply(conversation_ref="c3")), 2),
+        ((theirs(), reply(), theirs(conversation_ref="c2", message_ref="m2")), 2),
+    ],
+)
+def test_a_reply_joins_what_it_answers_of_the_same_contact_point_and_only_threads(events, conversations):
+    found = {row["conversation_id"] for row in view("interactions", *events)}
+    assert len(found - {None}) == conversations
+
+
+def test_an_answer_to_what_many_got_under_one_reference_joins_the_thread_of_its_own_contact_point_alone():
+    sent = [
+        happened("social dm.sent", "06-10 09:00", who, conversation_ref=thread, message_ref="m1")
+        for who, thread in ((ADAS_NETWORK, "c1"), ("social:instagram:17841:bob", "c2"))
+    ]
+    answers = [
+        happened("social dm.received", "06-10 10:00", who, conversation_ref=thread, answers_ref="m1")
+        for who, thread in ((ADAS_NETWORK, "c3"), ("social:instagram:17841:bob", "c4"))
+    ]
+    found = {row["conversation_ref"]: row["conversation_id"] for row in view("interactions", *sent, *answers)}
+    assert found["c1"] == found["c3"] == conversation("thread:social:c1")
+    assert found["c2"] == found["c4"] == conversation("thread:social:c2")
+
+
+def test_a_reply_does_not_name_the_thread_that_it_joins():
+    early = happened("email message.received", "06-10 08:00", ADA, conversation_ref="c2", answers_ref="m1")
+    late = happened("chat message.received", "06-10 09:00", ADA, conversation_ref="c1", message_ref="m1")
+    # Had the reply named both at 08:00, the smaller one, of the chat, would be first.
+    assert row(view("conversations", early, late))["conversation_id"] == conversation("thread:email:c2")
+
+
 def test_what_nobody_opened_is_no_conversation():
     sent = happened("email message.sent", "06-10 09:00", ADA, conversation_ref="c1")
     assert view("conversations", sent) == []

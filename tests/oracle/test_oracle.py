@@ -1,6 +1,7 @@
 """What holds of the oracle for every log: order and repetition change nothing, and no event is left out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from tests.habits import NOW
 from tests.oracle import fold
 from tests.oracle.compare import VIEWS, differences
+from tests.oracle.entries import entries_of
+from tests.oracle.threads import thread_of
 from tests.strategies import events, logs, random_log
 
 RANDOM = random_log(seed=25, size=3_000)
@@ -97,6 +100,35 @@ def test_random_logs_hold_everything_that_the_views_tell_apart():
         assert len(values("friction", name)) > 1, name
     for name in ("one_channel", "digital_only", "post_only"):
         assert len(values("channel_usage", name)) > 1, name
+
+
+def test_random_logs_hold_replies_that_join_threads_and_such_that_find_nothing():
+    """Of every message that a reply in a thread names: whether it is in that thread, in any, of the same contact point,
+    of the same holder of it, on the same channel, and known before."""
+    entries = {entry.event_id: entry for entry in entries_of(RANDOM)}
+    arrived = [entries[str(event.event_id)] for event in RANDOM]
+    told = defaultdict(list)
+    for place, entry in enumerate(arrived):
+        if entry.on_a_channel:
+            told[entry.event.message_ref].append((place, entry, thread_of(entry)))
+    found = {
+        (
+            mine == theirs,
+            theirs is not None,
+            entry.event.primary.key == message.event.primary.key,
+            entry.key == message.key,
+            entry.channel == message.channel,
+            before < place,
+        )
+        for place, entry in enumerate(arrived)
+        if (mine := thread_of(entry)) is not None and entry.event.answers_ref is not None
+        for before, message, theirs in told[entry.event.answers_ref]
+    }
+    for known_before, same_channel in product((True, False), repeat=2):
+        assert (False, True, True, True, same_channel, known_before) in found
+        assert (False, True, False, False, same_channel, known_before) in found
+        assert (False, False, True, True, same_channel, known_before) in found
+    assert any(one[:4] == (False, True, True, False) for one in found)
 
 
 def test_a_seed_gives_the_same_log_again_and_another_seed_another():

@@ -1,5 +1,6 @@
-"""Which conversation an event belongs to: threads that common case references connect."""
+"""Which conversation an event belongs to: threads that common case references and replies connect."""
 
+from collections import defaultdict
 from datetime import datetime
 from uuid import uuid5
 
@@ -29,7 +30,7 @@ def conversation_of_threads(entries: list[Entry]) -> dict[str, str]:
             first_seen.setdefault(node, entry.at)
             edges.append((thread, node))
     conversation = {}
-    for component in components(first_seen, edges):
+    for component in components(first_seen, [*edges, *_replies(entries)]):
         name = str(uuid5(NAMESPACE, first_node(component, first_seen)))
         for node in component:
             conversation[node] = name
@@ -40,6 +41,21 @@ def conversation_id(entry: Entry, threads: dict[str, str]) -> str | None:
     """Conversation of an event, also of one that is not shown because nothing opened it; None without a thread."""
     thread = thread_of(entry)
     return None if thread is None else threads[thread]
+
+
+def _replies(entries: list[Entry]) -> list[tuple[str, str]]:
+    """Thread of every reply and of each event that it answers; the contact point is the same whoever has it by now."""
+    known: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for entry in entries:
+        thread, told = thread_of(entry), entry.event.message_ref
+        if thread is not None and told is not None:
+            known[told, entry.event.primary.key].add(thread)
+    pairs = []
+    for entry in entries:
+        thread, answered = thread_of(entry), entry.event.answers_ref
+        if thread is not None and answered is not None:
+            pairs += [(thread, other) for other in known.get((answered, entry.event.primary.key), ())]
+    return pairs
 
 
 def _cases(entry: Entry) -> list[str]:
