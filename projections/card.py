@@ -207,7 +207,7 @@ def _with_shared(
     # What was copied before knew of these only that they are linked.
     _insert(scratch, "member_changes", _stamped("member_changes", belonging, batch=1))
     scratch.register("staged", found.rows)
-    threads = scratch.execute("SELECT DISTINCT thread_id FROM staged WHERE thread_id IS NOT NULL").fetchall()
+    threads = scratch.execute("SELECT DISTINCT thread_id::UUID FROM staged WHERE thread_id IS NOT NULL").fetchall()
     moved = as_of.thread_rows(as_of.threads(con, cut, [thread.hex for (thread,) in threads]))
     _insert(scratch, "thread_changes", _stamped("thread_changes", moved))
     return customer

@@ -190,10 +190,10 @@ _FROM_3 = (
         GROUP BY ALL
     )
     SELECT batch, one, other, occurred_at
-    FROM firsts
-    QUALIFY occurred_at < coalesce(
+    FROM (SELECT *, true AS by_reply FROM firsts UNION ALL BY NAME SELECT *, false AS by_reply FROM store.edges)
+    QUALIFY by_reply AND occurred_at < coalesce(
         min(occurred_at) OVER (
-            PARTITION BY one, other ORDER BY batch ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            PARTITION BY one, other ORDER BY batch, by_reply ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ),
         'infinity'
     )

@@ -11,12 +11,13 @@ DELETE, so readers never hold up a checkpoint; nothing big has a primary key or 
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from uuid import UUID
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +33,8 @@ from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged
 
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
 """Tables that come in tails and runs, both sorted by contact_point_id."""
+
+_Row = tuple[Any, ...]
 
 _NOMINAL_THREADS = 256
 
@@ -186,18 +189,16 @@ class Store:
         from projections import as_of
 
         members = as_of.member_rows(as_of.people(self.con, as_of.Cut()))
-        found = self.con.execute("SELECT contact_point_id, customer_id, shared FROM store.members").fetchall()
-        known = {point: (customer, shared) for point, customer, shared in found}
-        changed = [row for row in members if known.get(row[0], (row[0], False)) != row[1:]]
-        self._insert_found("member_changes", changed)
+        known = self.con.execute("SELECT contact_point_id, customer_id, shared FROM store.members").fetchall()
+        self._insert_found("member_changes", _changed(known, members, lambda point: (point, point, False)))
 
     def _settle_threads(self) -> None:
         """Which threads are one conversation, from the edges that there are."""
         from projections import as_of
 
         threads = as_of.thread_rows(as_of.threads(self.con, as_of.Cut()))
-        known = dict(self.con.execute("SELECT thread_id, conversation_id FROM store.threads").fetchall())
-        self._insert_found("thread_changes", [row for row in threads if known.get(row[0], row[0]) != row[1]])
+        known = self.con.execute("SELECT thread_id, conversation_id FROM store.threads").fetchall()
+        self._insert_found("thread_changes", _changed(known, threads, lambda thread: (thread, thread)))
 
     def _insert_found(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """What is found out at a start, in a batch of its own: it comes after all that was folded."""
@@ -408,6 +409,13 @@ def _connect(path: Path, threads: int, config: dict[str, Any]) -> duckdb.DuckDBP
         raise StoreError(f"{path} cannot be opened: {type(error).__name__}") from None
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
+
+
+def _changed(known: Sequence[_Row], now: Sequence[_Row], alone: Callable[[UUID], _Row]) -> list[_Row]:
+    """What is other now than is known, by the id that rows begin with; of one without a row what it is `alone`."""
+    before, after = ({row[0]: row for row in rows} for rows in (known, now))
+    rows = {one: (before.get(one, alone(one)), after.get(one, alone(one))) for one in {**before, **after}}
+    return [new for old, new in rows.values() if old != new]
 
 
 def _part(schema: str, name: str) -> Part:

@@ -172,9 +172,9 @@ def test_an_error_in_the_middle_of_the_fold_leaves_the_batch_before(store):
     before = _cache(folder)
     good = prepared(events[100:], 200)
 
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="fromhex"):
         # Everything but threads has been written by then.
-        folder.fold(replace(good, edges=[(0, "thread", None)]))
+        folder.fold(replace(good, edges=[(0, "thread", "case")]))
     with pytest.raises(OverflowError):
         # Everything but the offsets.
         folder.fold(good, ends={AT: 2**70})

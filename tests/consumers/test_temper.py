@@ -140,7 +140,7 @@ def _spoilt_link(good):
 
 def _spoilt_thread(good):
     row, thread, _ = good.edges[len(good.edges) // 2]
-    return row, replace(good, edges=[*good.edges, (row, thread, None)])
+    return row, replace(good, edges=[*good.edges, (row, thread, "case")])
 
 
 def _spoilt_statement(good):

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import uuid5
 
 from schemas.contact_points import NAMESPACE
-from tests.oracle.components import components, first_node
+from tests.oracle.components import components
 from tests.oracle.entries import Entry
 
 
@@ -19,7 +19,7 @@ def thread_of(entry: Entry) -> str | None:
 
 
 def conversation_of_threads(entries: list[Entry]) -> dict[str, str]:
-    """Conversation id of every thread: the UUIDv5, in the namespace of contact points, of its first node."""
+    """Conversation id of every thread: the UUIDv5, in the namespace of contact points, of its first node's name."""
     first_seen: dict[str, datetime] = {}
     edges = []
     for entry in entries:
@@ -31,9 +31,8 @@ def conversation_of_threads(entries: list[Entry]) -> dict[str, str]:
             edges.append((thread, node))
     conversation = {}
     for component in components(first_seen, [*edges, *_replies(entries)]):
-        name = str(uuid5(NAMESPACE, first_node(component, first_seen)))
-        for node in component:
-            conversation[node] = name
+        _, first = min((first_seen[node], str(uuid5(NAMESPACE, node))) for node in component)
+        conversation |= dict.fromkeys(component, first)
     return conversation
 
 
