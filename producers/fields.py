@@ -9,6 +9,9 @@ from typing import Any
 from producers.format import Options
 from producers.times import read_time
 from schemas.errors import InvalidEvent
+from schemas.models import well_formed
+
+__all__ = ["LONGEST_REFERENCE", "Fields", "well_formed"]
 
 LONGEST_REFERENCE = 1_000
 
@@ -40,15 +43,19 @@ class Fields:
 
     def value(self, *names: str) -> Any:
         """The first that is there, as it is, or None."""
+        content = self.content
         for name in names:
-            found = self._find(name)
+            found = content.get(name)
+            if found is None and "." in name:
+                found = self._inside(name)
             if found is not None and not (isinstance(found, str) and not found.strip()):
                 return found
         return None
 
     def text(self, *names: str) -> str | None:
         """Text without outer blanks, or None; numbers and truth values become text."""
-        return _as_text(self.value(*names), self.where(*names))
+        found = self.value(*names)
+        return None if found is None else _as_text(found, self, names)
 
     def ref(self, *names: str) -> str | None:
         """Text that refers to something: as `text`, of at most 1,000 characters."""
@@ -67,11 +74,10 @@ class Fields:
     def texts(self, *names: str) -> list[str]:
         """A list of texts; one text alone is a list of one. Blank ones are left out."""
         found = self.value(*names)
-        where = self.where(*names)
         if found is None:
             return []
         items = found if isinstance(found, list | tuple) else [found]
-        return [text for item in items if (text := _as_text(item, where))]
+        return [text for item in items if item is not None and (text := _as_text(item, self, names))]
 
     def number(self, *names: str) -> float | None:
         """A finite number, also when written as text."""
@@ -98,7 +104,7 @@ class Fields:
         found = self.value(*names)
         if found is None or isinstance(found, bool):
             return found
-        word = (_as_text(found, self.where(*names)) or "").lower()
+        word = (_as_text(found, self, names) or "").lower()
         if word not in _YES | _NO:
             raise InvalidEvent(f"{self.where(*names)}: neither true nor false")
         return word in _YES
@@ -123,9 +129,9 @@ class Fields:
     def each(self, *names: str) -> "list[Fields]":
         """The objects of a list; one object alone is a list of one."""
         found = self.value(*names)
-        where = self.where(*names)
         if found is None:
             return []
+        where = self.where(*names)
         if isinstance(found, Mapping):
             return [Fields(found, where)]
         if not isinstance(found, list | tuple):
@@ -137,10 +143,7 @@ class Fields:
         name = next((name for name in names if self.has(name)), names[0])
         return f"{self.path}.{name}" if self.path else name
 
-    def _find(self, name: str) -> Any:
-        found = self.content.get(name)
-        if found is not None or "." not in name:
-            return found
+    def _inside(self, name: str) -> Any:
         inner: Any = self.content
         for step in name.split("."):
             if not isinstance(inner, Mapping):
@@ -149,24 +152,20 @@ class Fields:
         return inner
 
 
-def well_formed(text: str) -> str:
-    """Text that can be written as UTF-8: half an emoji becomes `?`, NUL goes."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
-
-
-def _as_text(value: Any, where: str) -> str | None:
-    if value is None:
-        return None
+def _as_text(value: Any, fields: Fields, names: tuple[str, ...]) -> str | None:
+    """Text of what stands in the first of the fields that is there; where that is matters to a message alone."""
+    if isinstance(value, str):
+        return well_formed(value).strip() or None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         if not math.isfinite(value) or abs(value) >= 1e18:
-            raise InvalidEvent(f"{where}: not text")
+            raise InvalidEvent(f"{fields.where(*names)}: not text")
         value = int(value) if value.is_integer() else value
     if isinstance(value, int):
         if abs(value) >= 10**40:
-            raise InvalidEvent(f"{where}: not text")
+            raise InvalidEvent(f"{fields.where(*names)}: not text")
         return str(value)
-    if not isinstance(value, str | float):
-        raise InvalidEvent(f"{where}: not text")
-    return well_formed(str(value)).strip() or None
+    if not isinstance(value, float):
+        raise InvalidEvent(f"{fields.where(*names)}: not text")
+    return str(value)

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from producers.format import Options, Payload
 
+_DECODER = json.JSONDecoder(strict=False)
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],]')
 _OPENERS = (b"{", b"[")
 _OPENER_OF = {b"}": b"{", b"]": b"["}
@@ -65,7 +66,9 @@ def cut_payloads(payloads: Iterable[Payload], cut: Callable[[Any], list[Any]]) -
 def parse_json(raw: bytes) -> tuple[Any, str | None]:
     """The value, or None and why it is none; the reason quotes nothing of the text."""
     try:
-        return json.loads(raw.decode(), strict=False), None
+        text = raw.decode()
+        # json.loads makes a decoder at each call; it has a word of its own for a byte order mark, though.
+        return (json.loads(text) if text.startswith("\ufeff") else _DECODER.decode(text)), None
     except UnicodeDecodeError as error:
         return None, f"not UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:

@@ -33,6 +33,8 @@ _CASE_FIELDS = {
     "order": ("order", "order_ref", "order_id", "order_number"),
     "invoice": ("invoice", "invoice_ref", "invoice_id", "invoice_number"),
 }
+_CASES = (*_CASE_FIELDS.items(), ("case", ("case_refs",)))
+_CASE_NAMES = frozenset(name for _, names in _CASES for name in names)
 _TOO_LARGE = 10**30
 _CASE_REF = re.compile(r"(case|order|invoice):(.+)", re.IGNORECASE | re.DOTALL)
 
@@ -63,7 +65,9 @@ def case_refs(*given: Fields) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for fields in given:
-        for kind, names in (*_CASE_FIELDS.items(), ("case", ("case_refs",))):
+        if _CASE_NAMES.isdisjoint(fields.content):
+            continue
+        for kind, names in _CASES:
             for value in next((texts for name in names if (texts := _texts(fields.value(name)))), []):
                 found[case_ref(kind, value)] = None
     return tuple(ref for ref in found if ref)

@@ -148,6 +148,8 @@ class Record(BaseModel):
 
 def well_formed(value: str) -> str:
     """Text that can be written as UTF-8: half an emoji becomes `?`; NUL, which ends strings elsewhere, goes."""
+    if type(value) is str and value.isascii() and "\x00" not in value:
+        return value
     return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
 
 

@@ -94,6 +94,10 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("user_id", "customer_id", "account_id", "account_number"), Kind.ACCOUNT),
     **dict.fromkeys(("visitor_id", "device", "device_id", "cookie"), Kind.VISITOR),
 }
+_READ = frozenset(
+    {*CONVERSATION, *WRITER, *_TYPE, *_TIME, *_ID, *_TEXT, *_AGENT, *_ANSWERS, *_CONTACT, *_SCORE, *_CASES}
+    | {*_OTHERS, *_LAST, *_KINDS}
+)
 WRITERS: dict[str, Author] = {
     **dict.fromkeys(
         ("customer", "client", "user", "visitor", "contact", "end_user", "enduser", "guest"), Author.CUSTOMER
@@ -193,6 +197,8 @@ def _contact_points(line: Fields, conversation: str, options: Options) -> list[C
         found += [_written(text, assurance, options) for text in line.texts("contact")]
     for fields in (*(line.within(name) for name in _CONTACT if isinstance(line.value(name), dict)), line):
         for name, kind in _KINDS.items():
+            if name not in fields.content:
+                continue
             if isinstance(fields.value(name), dict) and kind is Kind.POSTAL:
                 found.append(point(kind, _address(fields.within(name)), options, assurance=assurance))
                 continue
@@ -238,9 +244,7 @@ def _one_of(names: type[_Names], line: Fields, field: str) -> _Names | None:
 
 
 def _attributes(line: Fields) -> dict[str, str]:
-    read = {*CONVERSATION, *WRITER, *_TYPE, *_TIME, *_ID, *_TEXT, *_AGENT, *_ANSWERS, *_CONTACT, *_SCORE, *_CASES}
-    read |= {*_OTHERS, *_LAST, *_KINDS}
-    rest = {name: value for name, value in line.content.items() if name not in read or _is_name(name, value)}
+    rest = {name: value for name, value in line.content.items() if name not in _READ or _is_name(name, value)}
     return attributes(rest, line.within("attributes").content)
 
 
