@@ -17,10 +17,10 @@ from log.log import Delivered, Headers, Position
 from log.sqlite_file import BUSY_SECONDS, connect, transaction, translated
 from schemas.errors import ConfigurationError, LogError, LogUnavailable, TouchlogError
 
-# One commit waits for the disk: thousands of records share it, or those of 20 ms when fewer come.
+# One commit waits for the disk: thousands of records share it, or those of 100 ms when fewer come.
 _BATCH_RECORDS = 5000
 _BATCH_BYTES = 4 * 1024 * 1024
-_LINGER_SECONDS = 0.02
+_LINGER_SECONDS = 0.1
 _RETRY_SECONDS = 0.05
 
 _TOPIC = """
@@ -48,7 +48,7 @@ class _Record(NamedTuple):
 
 
 class EmbeddedWriter:
-    """`LogWriter` into an SQLite file. Commits when 5,000 records or 4 MB wait, or the first has waited 20 ms."""
+    """`LogWriter` into an SQLite file. Commits when 5,000 records or 4 MB wait, or the first has waited 100 ms."""
 
     def __init__(self, path: Path, *, namespace: str = "") -> None:
         self._path, self._namespace = path, namespace

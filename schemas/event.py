@@ -94,6 +94,9 @@ def ordered(points: Iterable[ContactPoint]) -> tuple[ContactPoint, ...]:
     Primary = a `self` point before others, by assurance, then by kind; a value that could not be normalised
     comes after those that could. Among equals the order given stays.
     """
+    points = tuple(points)
+    if len(points) < 2:
+        return points
     unique: dict[tuple[str, Role], ContactPoint] = {}
     for point in points:
         known = unique.get((point.key, point.role))
