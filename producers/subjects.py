@@ -68,7 +68,8 @@ def case_refs(*given: Fields) -> tuple[str, ...]:
         if _CASE_NAMES.isdisjoint(fields.content):
             continue
         for kind, names in _CASES:
-            for value in next((texts for name in names if (texts := _texts(fields.value(name)))), []):
+            given_names = (name for name in names if name in fields.content)
+            for value in next((texts for name in given_names if (texts := _texts(fields.value(name)))), []):
                 found[case_ref(kind, value)] = None
     return tuple(ref for ref in found if ref)
 

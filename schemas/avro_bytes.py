@@ -1,7 +1,7 @@
-"""Avro data of validated events, by functions made once of the schema: three times as fast as fastavro, byte for byte.
+"""Avro data of validated events, by functions made once of the schema: the bytes of fastavro, at some 40 % of its cost.
 
-fastavro tries the branches of a union one after the other, and nearly every field of an event is a union with null. Here
-a union is null and one other type, so that the value alone tells the branch. Tests hold the bytes equal to fastavro's.
+fastavro tries the branches of a union one after the other, and nearly every field of an event is a union with null.
+Here a union is null and one other type, so that the value alone tells the branch. Tests hold the bytes equal.
 https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 """
 

