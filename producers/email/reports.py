@@ -328,7 +328,7 @@ def _original(message: Message) -> Headers | None:
 def _blocks(part: Message) -> list[Headers]:
     """The groups of fields of a report: the first is about the message, the others about one recipient each."""
     inner = part.get_payload()
-    encoded = part.get("Content-Transfer-Encoding", "").strip().lower() in ("base64", "quoted-printable")
+    encoded = str(part.get("Content-Transfer-Encoding", "")).strip().lower() in ("base64", "quoted-printable")
     if isinstance(inner, list) and not encoded:
         return [Headers(block) for block in inner if isinstance(block, Message)]
     if isinstance(inner, list):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from confluent_kafka import Producer
@@ -77,8 +78,8 @@ def main(events: int, customers: int, rounds: int, only: tuple[str, ...], logs: 
             made[sample] = path, write_payloads(sample, path, events=events, customers=customers)
         runs: dict[tuple[str, Sample], list[Run]] = {(home, one): [] for home in homes for one in chosen}
         for _ in range(rounds):
-            for home, one in runs:
-                runs[home, one].append(_run(one, *made[one], homes[home]))
+            for (home, one), own in runs.items():
+                own.append(_run(one, *made[one], homes[home]))
     out.print(_table(runs))
     out.print(
         f"at least {events:,} events of each format, {customers:,} customers, {rounds} interleaved rounds; medians,"
@@ -141,12 +142,12 @@ def _raw_kafka(records: list[Record], url: str) -> tuple[float, float]:
     with open_log(url) as log:
         log.create_topics(TOPICS, _PARTITIONS)
     bootstrap, _, prefix = url.removeprefix("kafka://").partition("?prefix=")
-    given = [
-        (prefix + topic, value, key, list(headers), timestamp) for topic, key, value, headers, timestamp in records
+    given: list[tuple[str, bytes | None, bytes | None, Any, int]] = [
+        (prefix + topic, key, value, list(headers), at) for topic, key, value, headers, at in records
     ]
     producer = Producer({**COMMON, **PRODUCER, "bootstrap.servers": bootstrap})
     began, cpu = time.monotonic(), time.process_time()
-    for place, (topic, value, key, headers, timestamp) in enumerate(given):
+    for place, (topic, key, value, headers, timestamp) in enumerate(given):
         while True:
             try:
                 producer.produce(topic, value, key, headers=headers, timestamp=timestamp)

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from producers.email import sendgrid
 from producers.email.messages import message_events
@@ -276,6 +276,12 @@ def test_an_unsubscription_outside_any_mail_is_told_apart_by_its_own_id() -> Non
 
 @settings(max_examples=300, deadline=None)
 @given(mutated_bytes(RAW_MAILS))
+@example(
+    b"Message-ID: <dsn2@mx.example.org>\nFrom: daemon@mx.example.org\nTo: support@acme.example\nMIME-Version: 1.0\n"
+    b'Content-Type: multipart/report; report-type=delivery-status; boundary="r2"\n\n--r2\n'
+    b"Content-Type: message/delivery-status\nContent-Transfer-Encoding: \x80\n\n"
+    b"Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; gone@example.org\nStatus: 5.1.1\n--r2--\n"
+)
 def test_no_broken_mail_raises_anything_else(raw: bytes) -> None:
     check_outcome(message_events, raw, OPTIONS)
 

@@ -89,7 +89,7 @@ def test_every_schema_of_the_lock_has_an_encoder(version):
     "schema", ["double", "bytes", ["null", "string", "long"], ["string"], {"type": "fixed", "name": "F", "size": 2}]
 )
 def test_what_it_cannot_encode_it_refuses_beforehand(schema):
-    with pytest.raises(ValueError, match="^no encoder for "):
+    with pytest.raises(ValueError, match=r"^no encoder for "):
         encoder({"type": "record", "name": "R", "fields": [{"name": "f", "type": schema}]})
 
 
