@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from consumers.decode import BadRecord, Decoder, WriterSchema
 from consumers.ids import Ids
 from consumers.prepare import Preparer
+from consumers.replies import Named
 from log.log import RecordBatch
 from schemas.codec import parsed, to_record
 from schemas.errors import UnknownSchema
@@ -44,6 +45,8 @@ def assert_prepared_equal(one, other):
             assert left.to_pylist() == right.to_pylist(), field.name
         elif isinstance(left, pa.Array):
             assert left.equals(right), field.name
+        elif isinstance(left, Named):
+            assert (left.rows.tolist(), left.ids.to_uuids()) == (right.rows.tolist(), right.ids.to_uuids()), field.name
         else:
             assert left == right, field.name
 
