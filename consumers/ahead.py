@@ -67,7 +67,8 @@ class ReadAhead:
 
     def take(self, timeout: float) -> Prepared | None:
         """The next prepared batch, or None when none came in time. Raises what ended the thread."""
-        self._wanted.set()
+        if self._ready.empty():
+            self._wanted.set()
         try:
             found = self._ready.get(timeout=timeout)
         except queue.Empty:

@@ -1,0 +1,50 @@
+"""Reading ahead of the fold: of a backlog some batches, of what just came none."""
+
+import time
+
+from consumers.ahead import ReadAhead
+from consumers.decode import Decoder
+from consumers.prepare import Preparer
+from schemas.topics import TOPICS
+from tests.consumers.publishing import publish
+from tests.folding import REGISTRY
+from tests.strategies import random_log
+
+PATIENCE_S = 60
+
+
+def ahead_of(log, *, batch_size):
+    return ReadAhead(log, log.begin_offsets(TOPICS), Preparer(Decoder(REGISTRY)), batch_size=batch_size)
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert holds()
+
+
+def test_what_comes_while_a_batch_is_folded_is_one_batch_when_the_fold_asks(home):
+    events = random_log(46, 30)
+    with home.open() as log:
+        publish(log, events[:10])
+        with ahead_of(log, batch_size=1_000).running() as ahead:
+            assert len(ahead.take(PATIENCE_S)) == 10
+            for start in (10, 20):
+                publish(log, events[start : start + 10])
+                wait_for(lambda end=start + 10: sum(ahead.ends.values()) == end)
+            assert ahead._ready.empty()
+            found = 0
+            while found < 20:
+                # The embedded log gives them all at once, Kafka as they were fetched.
+                found += len(ahead.take(PATIENCE_S))
+
+
+def test_of_a_backlog_batches_wait_for_the_fold(home):
+    with home.open() as log:
+        publish(log, random_log(47, 600))
+        with ahead_of(log, batch_size=100).running() as ahead:
+            wait_for(ahead._ready.full)
+            taken = 0
+            while taken < 600:
+                taken += len(ahead.take(PATIENCE_S))
