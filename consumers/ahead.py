@@ -112,7 +112,7 @@ class ReadAhead:
 
     def _is_behind(self) -> bool:
         """Whether there is a whole batch more to read, as far as is known."""
-        return sum(max(0, end - self._positions.get(at, 0)) for at, end in self.ends.items()) >= self._batch_size
+        return sum(max(0, self.ends.get(at, 0) - offset) for at, offset in self._positions.items()) >= self._batch_size
 
     def _ask_for_ends(self) -> None:
         if time.monotonic() - self._asked > _ENDS_EVERY_S:

@@ -1,7 +1,7 @@
 """One batch into the store: dedup, identity, and everything in one transaction with the offsets.
 
-What is in memory here (ids seen, when contact points and threads were first seen, the two graphs) is a cache of rows
-of those transactions. It is read again at start and after every rollback.
+What is in memory here (ids seen, when contact points and threads were first seen, messages and replies, the two graphs)
+is a cache of rows of those transactions. It is read again at start and after every rollback.
 """
 
 from collections import Counter
@@ -105,11 +105,11 @@ class Folder:
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         self._people = People(self._store)
+        self._replies = Replies(con)
         self._threads = Graph(components=Components(), seen=first_seen(con, _THREADS_SEEN), id_of=bytes.fromhex)
         edges = con.execute(
             "SELECT one, other, epoch_us(min(occurred_at)) FROM store.edges GROUP BY one, other"
         ).fetchall()
-        self._replies = Replies(con)
         self._edges: dict[Link, int] = {(one.hex, other.hex): moment for one, other, moment in edges}
         self._threads.components.apply(linked=self._edges, first_seen=self._threads.first_seen)
         self._stale = False
@@ -270,8 +270,8 @@ class Folder:
             moment = int(prepared.times[row])
             if fresh[row] and moment < min(self._edges.get((one, other), NEVER), edges.get((one, other), NEVER)):
                 edges[one, other] = moment
-        told, asked = (named.where(fresh, np.arange(len(fresh))) for named in (prepared.told, prepared.asked))
-        for pair, moment in self._joined(self._replies.take_in(told, asked, prepared.times)):
+        told, answered = (named.where(fresh, np.arange(len(fresh))) for named in (prepared.told, prepared.answered))
+        for pair, moment in self._joined(self._replies.take_in(told, answered, prepared.times)):
             if moment < min(self._edges.get(pair, NEVER), edges.get(pair, NEVER)):
                 edges[pair] = moment
         linked = sorted(edge for edge in edges if edge not in self._edges)

@@ -15,7 +15,7 @@ from consumers.columns import Evidence, GroupColumns, Pair, group_columns
 from consumers.decode import BadRecord, Decoder
 from consumers.halving import breaking, may_be_a_records
 from consumers.ids import IdMaker, Ids, Mask
-from consumers.replies import ASKED, TOLD, Named, in_thread
+from consumers.replies import ANSWERED, TOLD, Named, in_thread
 from log.log import Positions, RecordBatch
 from projections import layout
 from schemas.errors import InvalidEvent
@@ -32,7 +32,7 @@ class Prepared:
     - `statements`: (row, verb, key, key) of identity events; the verb is one of a link, or consumers.columns.ENDED.
     - `thread_*`: every thread and case reference named: the row that names it and its id; `edges`: (row, thread, case),
       these by the hexadecimal digits of their ids.
-    - `told`, `asked`: messages named by events in a thread (consumers.replies), as themselves and as what is answered.
+    - `told`, `answered`: messages named by rows in a thread (consumers.replies), as themselves and as answered.
     """
 
     batch: RecordBatch
@@ -52,7 +52,7 @@ class Prepared:
     thread_ids: Ids
     edges: Sequence[Pair]
     told: Named
-    asked: Named
+    answered: Named
     bad: Sequence[BadRecord] = field(default_factory=tuple)
     next_positions: Positions = field(default_factory=dict)
 
@@ -111,16 +111,16 @@ class Preparer:
         all_threads = pa.concat_arrays([thread_names, case_names])
         named = all_threads.is_valid().to_numpy(zero_copy_only=False)
         count = len(places)
-        refs = [_in_threads([part.columns[name] for part in parts], named[:count]) for name in (TOLD, ASKED)]
+        refs = [_in_threads([part.columns[name] for part in parts], named[:count]) for name in (TOLD, ANSWERED)]
         keys = pa.concat_arrays([primary_keys, other_keys])
         names = [keys, all_threads.filter(pa.array(named)), *(texts for texts, _ in refs)]
         found = self._ids.of_names(pa.concat_arrays(names))
-        point_ids, named_ids, told, asked = found.split([len(part) for part in names])
+        point_ids, named_ids, told, answered = found.split([len(part) for part in names])
         thread_ids = Ids.empty(len(all_threads)).filled(named, named_ids)
         primary_ids = point_ids.slice(0, count)
-        told_and_asked = [
+        messages = [
             Named(rows=rows, ids=in_thread(ids, primary_ids.take(rows), thread_ids.take(rows)))
-            for ids, (_, rows) in zip((told, asked), refs, strict=True)
+            for ids, (_, rows) in zip((told, answered), refs, strict=True)
         ]
 
         ids = Ids.concat([part.event_ids for part in parts])
@@ -183,8 +183,8 @@ class Preparer:
             thread_rows=np.concatenate([np.arange(count), case_rows])[named],
             thread_ids=named_ids,
             edges=_moved([part.edges for part in parts], starts),
-            told=told_and_asked[0],
-            asked=told_and_asked[1],
+            told=messages[0],
+            answered=messages[1],
             bad=bad,
             next_positions=batch.next_positions,
         )
@@ -217,7 +217,7 @@ def without_rows(prepared: Prepared, gone: Mask) -> Prepared:
         thread_ids=prepared.thread_ids.where(threads),
         edges=[(int(new[row]), one, other) for row, one, other in prepared.edges if kept[row]],
         told=prepared.told.where(kept, new),
-        asked=prepared.asked.where(kept, new),
+        answered=prepared.answered.where(kept, new),
     )
 
 

@@ -1,7 +1,9 @@
 """Which messages were told of, and which were answered, in which threads: where a reply joins two of them.
 
-The two are found by what they name, in whatever order they arrive (docs/views.md, Terms, Conversation). What is in
-memory here is a cache of rows of the store: 24 bytes for each message in a thread, and for each reply.
+The two are found by what they name, in whatever order they arrive (docs/views.md, Terms, Reply). What is in memory here
+is a cache of rows of the store: 24 bytes for each message in a thread, and for each reply. Of a message and its contact
+point 64 bits are kept, and of a thread as many: of thirty million, the chance that any two are taken for one is one in
+ten thousand.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import numpy.typing as npt
 from consumers.ids import Ids, Mask
 from consumers.seen import Micros, SeenIds, earliest
 
-TOLD, ASKED = "message_ref", "answers_ref"
+TOLD, ANSWERED = "message_ref", "answers_ref"
 """The columns that name a message: the event is about it, or answers it."""
 
 _SEEN = """
@@ -55,13 +57,13 @@ class Replies:
     """Messages and replies of a store, for the one thread that folds."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self.told, self.asked = (_stored(con, ref) for ref in (TOLD, ASKED))
+        self.told, self.answered = (_stored(con, ref) for ref in (TOLD, ANSWERED))
 
-    def take_in(self, told: Named, asked: Named, times: Micros) -> Joined:
+    def take_in(self, told: Named, answered: Named, times: Micros) -> Joined:
         """Note what rows tell and ask, which happened at `times`; the threads that are joined by it, or earlier than
         was known."""
-        new_told, new_asked = _add(self.told, told, times), _add(self.asked, asked, times)
-        found = _across(*new_asked, self.told), _across(*new_told, self.asked)
+        new_told, new_answered = _add(self.told, told, times), _add(self.answered, answered, times)
+        found = _across(*new_answered, self.answered, self.told), _across(*new_told, self.told, self.answered)
         one, other, since = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return Joined(one=one, other=other, since=since)
 
@@ -83,7 +85,17 @@ def _add(seen: SeenIds, named: Named, times: Micros) -> tuple[Ids, Micros]:
     return ids.where(said), moments[said]
 
 
-def _across(ids: Ids, moments: Micros, seen: SeenIds) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Micros]:
-    """The threads of these, and the other ones in which the same message was seen."""
-    rows, others, times = seen.find_others(ids)
-    return ids.low[rows], others, np.maximum(moments[rows], times)
+def _across(
+    ids: Ids, moments: Micros, own: SeenIds, others: SeenIds
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Micros]:
+    """The threads of these, which are among `own`, and the other ones in which the same message is among `others`.
+
+    A thread is paired with the first of the other side alone, as all of its own side are: that connects them all, also
+    of what happened or was known by a time, by as many pairs as there are threads.
+    """
+    rows, low, times = others.alike(ids.high)
+    messages, place = np.unique(ids.high[rows], return_inverse=True)
+    first = (others.first(messages)[place] == low) | (own.first(messages)[place] == ids.low[rows])
+    first &= low != ids.low[rows]
+    rows = rows[first]
+    return ids.low[rows], low[first], np.maximum(moments[rows], times[first])

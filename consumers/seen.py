@@ -78,16 +78,21 @@ class SeenIds:
             run = _merged(self._runs.pop(), run)
         self._runs.append(run)
 
-    def find_others(self, ids: Ids) -> tuple[Places, U64, Micros]:
-        """What else was seen with the same high half: places in `ids`, the other low halves, and when first."""
+    def alike(self, high: U64) -> tuple[Places, U64, Micros]:
+        """What was seen with these high halves: places in `high`, the low halves, and when first, in parallel."""
         rows, lows, times = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         for run in self._runs:
-            found, places = run.alike(ids.high)
-            others = run.ids.low[places] != ids.low[found]
-            rows.append(found[others])
-            lows.append(run.ids.low[places[others]])
-            times.append(run.times[places[others]])
+            found, places = run.alike(high)
+            rows.append(found)
+            lows.append(run.ids.low[places])
+            times.append(run.times[places])
         return np.concatenate(rows), np.concatenate(lows), np.concatenate(times)
+
+    def first(self, high: U64) -> U64:
+        """The low half of the id that was seen first of those with each of these high halves (there is one)."""
+        rows, low, times = self.alike(high)
+        order = np.lexsort((low, times, rows))
+        return low[order][np.searchsorted(rows[order], np.arange(len(high)))]
 
     def whole(self, high: U64) -> Ids:
         """The ids that were seen with these high halves."""

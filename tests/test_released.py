@@ -19,7 +19,7 @@ from consumers.fold import Folder
 from consumers.prepare import Preparer
 from log.log import RecordBatch, TopicPartition
 from projections import layout, migrations, remembered, verify
-from projections.as_of import Cut, copy_whole
+from projections.as_of import Cut, copy_whole, thread_rows, threads
 from projections.compaction import Compaction
 from projections.projection import all_projections
 from projections.store import Store, open_readonly
@@ -244,24 +244,32 @@ def _reads_of_the_rebuild(place: Place) -> None:
 # --- what is found out about earlier times
 
 
-def test_edges_and_links_are_those_that_todays_fold_would_have_written(first: Place, tmp_path: Path) -> None:
+def test_links_are_those_that_todays_fold_would_have_written(first: Place, tmp_path: Path) -> None:
+    # Within a batch the fold may tell of one pair several times, ever earlier; and it leaves out what is no surer than
+    # something as early.
+    sql = """
+        SELECT verb, one, other, min({'assurance': assurance, 'at': epoch_us(occurred_at)}) FROM store.links
+        GROUP BY ALL ORDER BY ALL
+    """
     with Store.open(first.store) as old, Store.open(tmp_path / "again.duckdb") as again:
         _fold_the_same_batches(first, old, again)
-        for table, expected in (("edges", 30), ("links", 40)):
-            sql = f"""
-                SELECT * EXCLUDE (occurred_at), min(epoch_us(occurred_at)) FROM store.{table}
-                GROUP BY ALL ORDER BY ALL
-            """
-            if table == "links":
-                # Within a batch the fold may tell of one pair several times, ever earlier; and it leaves out what is no
-                # surer than something as early.
-                sql = """
-                    SELECT verb, one, other, min({'assurance': assurance, 'at': epoch_us(occurred_at)}) FROM store.links
-                    GROUP BY ALL ORDER BY ALL
-                """
-            found = old.con.execute(sql).fetchall()
-            assert found == again.con.execute(sql).fetchall()
-            assert len(found) > expected, "the release's own rows, and what turned out to be earlier"
+        found = old.con.execute(sql).fetchall()
+        assert found == again.con.execute(sql).fetchall()
+        assert len(found) > 40, "the release's own rows, and what turned out to be earlier"
+
+
+def test_edges_join_what_those_of_todays_fold_would_have_joined_after_every_batch(first: Place, tmp_path: Path) -> None:
+    with Store.open(first.store) as old, Store.open(tmp_path / "again.duckdb") as again:
+        _fold_the_same_batches(first, old, again)
+        sizes = set()
+        for batch in range(again.batch + 1):
+            found, expected = (
+                {row for row in thread_rows(threads(store.con, Cut(batch=batch))) if row[0] != row[1]}
+                for store in (old, again)
+            )
+            assert found == expected
+            sizes.add(len(found))
+        assert len(sizes) > 3, "more threads are joined by and by"
 
 
 def test_views_as_of_earlier_times_are_those_of_a_store_folded_today(first: Place, tmp_path: Path) -> None:

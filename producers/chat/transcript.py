@@ -23,8 +23,8 @@
 
 Kinds of contact are those of the contract; mail and e-mail, tel, mobile and sms, user_id and customer_id, visitor_id
 and device are read too. A line that names nobody is nobody's: `anonymous:chat:<conversation>`. References are scoped:
-`transcript/<account>/<conversation>` and `…/message/<id>`. Without id and time, equal messages of one conversation
-are one.
+`transcript/<account>/<conversation>` and `…/message/<id>` within it, as many exports number the messages of each
+conversation. Without id and time, equal messages of one conversation are one.
 """
 
 import hashlib
@@ -138,8 +138,8 @@ def transcript_events(content: Any, options: Options) -> Iterator[Event]:
         author=writer,
         contact_points=_contact_points(line, conversation, options),
         conversation_ref=f"{scope}/{conversation}",
-        message_ref=f"{scope}/message/{number}" if number else None,
-        answers_ref=f"{scope}/message/{answered}" if answered else None,
+        message_ref=f"{scope}/{conversation}/message/{number}" if number else None,
+        answers_ref=f"{scope}/{conversation}/message/{answered}" if answered else None,
         agent=line.ref(*_AGENT),
         case_refs=case_refs(line),
         content_type=content_type,

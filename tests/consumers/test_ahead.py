@@ -17,6 +17,13 @@ def ahead_of(log, *, batch_size):
     return ReadAhead(log, log.begin_offsets(TOPICS), Preparer(Decoder(REGISTRY)), batch_size=batch_size)
 
 
+def take(ahead, count):
+    """So many records, in one batch or several: Kafka gives them as they were fetched."""
+    while count > 0:
+        count -= len(ahead.take(PATIENCE_S))
+    assert count == 0
+
+
 def wait_for(holds):
     deadline = time.monotonic() + PATIENCE_S
     while not holds() and time.monotonic() < deadline:
@@ -29,15 +36,12 @@ def test_what_comes_while_a_batch_is_folded_is_one_batch_when_the_fold_asks(home
     with home.open() as log:
         publish(log, events[:10])
         with ahead_of(log, batch_size=1_000).running() as ahead:
-            assert len(ahead.take(PATIENCE_S)) == 10
+            take(ahead, 10)
             for start in (10, 20):
                 publish(log, events[start : start + 10])
                 wait_for(lambda end=start + 10: sum(ahead.ends.values()) == end)
             assert ahead._ready.empty()
-            found = 0
-            while found < 20:
-                # The embedded log gives them all at once, Kafka as they were fetched.
-                found += len(ahead.take(PATIENCE_S))
+            take(ahead, 20)
 
 
 def test_of_a_backlog_batches_wait_for_the_fold(home):
@@ -45,6 +49,4 @@ def test_of_a_backlog_batches_wait_for_the_fold(home):
         publish(log, random_log(47, 600))
         with ahead_of(log, batch_size=100).running() as ahead:
             wait_for(ahead._ready.full)
-            taken = 0
-            while taken < 600:
-                taken += len(ahead.take(PATIENCE_S))
+            take(ahead, 600)

@@ -76,7 +76,7 @@ def caches(folder: Folder) -> dict[str, Any]:
         "statements": dict(folder._people.statements),
         "edges": set(folder._edges),
         "told": set(seen(folder._replies.told)),
-        "asked": set(seen(folder._replies.asked)),
+        "answered": set(seen(folder._replies.answered)),
         **{
             f"{name} {part}": found
             for name, graph in (("people", people), ("threads", threads))

@@ -194,6 +194,18 @@ def test_messages_without_an_id_are_told_apart_by_what_they_say() -> None:
     assert (ids[0] == ids[2], ids[0] == ids[1]) == (True, False)
 
 
+def test_each_conversation_may_number_its_own_messages() -> None:
+    line = {**parsed(LINES)[0], "conversation": "c-1", "id": "2", "in_reply_to": "1"}
+    refs = {
+        reference
+        for conversation in ("c-1", "c-2")
+        for event in transcript_events({**line, "conversation": conversation}, OPTIONS)
+        for reference in (event.message_ref, event.answers_ref)
+    }
+    assert len(refs) == 4
+    assert None not in refs
+
+
 def test_a_name_is_no_contact_point() -> None:
     line = {"conversation": "c", "at": 1772442845, "from": "customer", "text": "Hi"}
     with pytest.raises(InvalidEvent, match="contact"):
