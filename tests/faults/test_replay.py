@@ -329,7 +329,7 @@ def test_paused_cancelled_begun_again_and_gone_on_with(home, row, dice, truth, r
     assert states(home.store) == {FIRST: "live", FIRST + 1: "building"}
     successor = home.project(**slowly)
     until(lambda: home.answers() or not successor.running, "the projector answers")
-    until(lambda: states(home.store)[2] == "ready", "the successor built it")
+    until(lambda: states(home.store)[FIRST + 1] == "ready", "the successor built it")
     assert seen(home.store) == odd
     replay.do("switch")
     assert seen(home.store) == even
