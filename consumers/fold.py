@@ -105,7 +105,7 @@ class Folder:
         ids = con.execute("SELECT event_id FROM store.rows").to_arrow_table()
         self._seen = SeenIds(Ids.from_arrow(ids.column(0)))
         self._people = People(self._store)
-        self._replies = Replies(con)
+        self._replies = Replies.of(con)
         self._threads = Graph(components=Components(), seen=first_seen(con, _THREADS_SEEN), id_of=bytes.fromhex)
         edges = con.execute(
             "SELECT one, other, epoch_us(min(occurred_at)) FROM store.edges GROUP BY one, other"

@@ -19,6 +19,7 @@ class Graph:
     components: Components
     seen: SeenIds
     id_of: Callable[[str], bytes] = id_of_name
+    """The id that a name stands for, big-endian."""
     names: dict[int, str] = field(default_factory=dict)
     """High half of the id -> name, of those that have links."""
     ids: dict[str, bytes] = field(default_factory=dict)

@@ -6,14 +6,13 @@ point 64 bits are kept, and of a thread as many: of thirty million, the chance t
 ten thousand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 
-from consumers.ids import Ids, Mask
-from consumers.seen import Micros, SeenIds, earliest
+from consumers.ids import U64, Ids, Mask
+from consumers.seen import Micros, Places, SeenIds, earliest
 
 TOLD, ANSWERED = "message_ref", "answers_ref"
 """The columns that name a message: the event is about it, or answers it."""
@@ -29,10 +28,10 @@ _SEEN = """
 class Named:
     """Messages that rows of a batch name, in parallel: the row, and what `in_thread` makes of it."""
 
-    rows: npt.NDArray[np.int64]
+    rows: Places
     ids: Ids
 
-    def where(self, kept: Mask, new: npt.NDArray[np.int64]) -> "Named":
+    def where(self, kept: Mask, new: Places) -> "Named":
         """Of the rows that are kept alone, under their new numbers."""
         mine = kept[self.rows]
         return Named(rows=new[self.rows[mine]], ids=self.ids.where(mine))
@@ -42,8 +41,8 @@ class Named:
 class Joined:
     """Pairs of threads that replies join, in parallel: the high halves of their ids, and since when."""
 
-    one: npt.NDArray[np.uint64]
-    other: npt.NDArray[np.uint64]
+    one: U64
+    other: U64
     since: Micros
 
 
@@ -53,14 +52,20 @@ def in_thread(messages: Ids, points: Ids, threads: Ids) -> Ids:
     return Ids(messages.high ^ messages.low ^ points.high, threads.high)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Replies:
     """Messages and replies of a store, for the one thread that folds."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self.told, self.answered = (_stored(con, ref) for ref in (TOLD, ANSWERED))
+    told: SeenIds = field(default_factory=SeenIds)
+    answered: SeenIds = field(default_factory=SeenIds)
+
+    @staticmethod
+    def of(con: duckdb.DuckDBPyConnection) -> "Replies":
+        """Those of a store's rows."""
+        return Replies(told=_stored(con, TOLD), answered=_stored(con, ANSWERED))
 
     def take_in(self, told: Named, answered: Named, times: Micros) -> Joined:
-        """Note what rows tell and ask, which happened at `times`; the threads that are joined by it, or earlier than
+        """Note what rows tell and answer, which happened at `times`; the threads that are joined by it, or earlier than
         was known."""
         new_told, new_answered = _add(self.told, told, times), _add(self.answered, answered, times)
         found = _across(*new_answered, self.answered, self.told), _across(*new_told, self.told, self.answered)
@@ -85,9 +90,7 @@ def _add(seen: SeenIds, named: Named, times: Micros) -> tuple[Ids, Micros]:
     return ids.where(said), moments[said]
 
 
-def _across(
-    ids: Ids, moments: Micros, own: SeenIds, others: SeenIds
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Micros]:
+def _across(ids: Ids, moments: Micros, own: SeenIds, others: SeenIds) -> tuple[U64, U64, Micros]:
     """The threads of these, which are among `own`, and the other ones in which the same message is among `others`.
 
     A thread is paired with the first of the other side alone, as all of its own side are: that connects them all, also

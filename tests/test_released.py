@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from uuid import UUID
 
@@ -262,10 +263,11 @@ def test_edges_join_what_those_of_todays_fold_would_have_joined_after_every_batc
     with Store.open(first.store) as old, Store.open(tmp_path / "again.duckdb") as again:
         _fold_the_same_batches(first, old, again)
         sizes = set()
-        for batch in range(again.batch + 1):
+        moments = sorted(event.occurred_at for event in first.events(folded=True))
+        for batch, happened in product(range(again.batch + 1), (None, *moments[:: len(moments) // 10])):
+            cut = Cut(batch=batch, happened=happened)
             found, expected = (
-                {row for row in thread_rows(threads(store.con, Cut(batch=batch))) if row[0] != row[1]}
-                for store in (old, again)
+                {row for row in thread_rows(threads(store.con, cut)) if row[0] != row[1]} for store in (old, again)
             )
             assert found == expected
             sizes.add(len(found))
