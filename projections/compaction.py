@@ -13,11 +13,14 @@ level has eight runs they become one of the next level in the same way.
 """
 
 import time
-from collections.abc import Generator, Set
+from collections import Counter
+from collections.abc import Callable, Generator, Set
 
 import duckdb
 
 from projections import layout, publish, versions
+from projections.at_once import at_once
+from projections.beside import Work
 from projections.projection import Projection
 from projections.store import STREAMS, Part, Store
 from projections.versions import PAUSED
@@ -32,6 +35,8 @@ _IDS = 1 << 128
 
 Steps = Generator[None, None, None]
 """What is left to do, a step at each `next`."""
+Step = list[tuple[Part, str]]
+"""What is done in one transaction: parts, and the SQL of the rows that are put into each."""
 
 
 class Compaction:
@@ -45,18 +50,20 @@ class Compaction:
         rows_a_slice: int | None = None,
         runs_a_level: int = _RUNS_A_LEVEL,
         build_share: float = 1.0,
+        builders: int = 1,
         beside: bool = False,
     ) -> None:
         """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves
         (more where it is done beside, unless given); `runs_a_level`: how many runs become one of the next level;
         `build_share`: the part of the time that building a version takes at most, the rest is left to batches;
-        `beside`: staging tables are filled in another thread, and a step that finds it at work does nothing."""
+        `builders`: how many versions are built at once, more than one only where nobody folds meanwhile; `beside`: staging tables are filled in another thread, and a step that finds it at work does nothing."""
         self._store = store
         self._after = after
         self._rows_a_slice = rows_a_slice or (_ROWS_A_SLICE_BESIDE if beside else _ROWS_A_SLICE)
         self._beside = beside
         self._runs_a_level = runs_a_level
         self._build_share = build_share
+        self._builders = builders
         self._steps: Steps | None = None
         self._building: Projection | None = None
         self._versions = store.versions()
@@ -146,9 +153,12 @@ class Compaction:
         if self._tail_rows >= self._after:
             self._tail_rows, self._looked = 0, False
             return self._freeze_and_compact(tails[0], self._store.batch)
-        for one in self._to_build():
-            self._building = one
-            return self._build(one)
+        wanted = self._to_build()
+        if wanted and self._builders > 1:
+            return self._build_at_once(wanted)
+        if wanted:
+            self._building = wanted[0]
+            return self._build(wanted[0])
         for schema, stream in self._places():
             for level in {part.level for part in self._runs(schema, stream)}:
                 runs = [part for part in self._runs(schema, stream) if part.level == level]
@@ -198,7 +208,7 @@ class Compaction:
         mentions = [part for part in store.tails("mentions") if part.number == tail.number]
         based = self._based()
         made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
-        steps: list[list[tuple[Part, str]]] = []
+        steps: list[Step] = []
         for where in self._slices(events):
             step = [(made["store", "events"], _sorted(publish.union(events), where, "contact_point_id, occurred_at"))]
             step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, "contact_point_id")))
@@ -234,28 +244,55 @@ class Compaction:
 
     def _build(self, one: Projection) -> Steps:
         """The run that a version needs to go on from: what it makes of everything that is in event runs."""
+        target, steps = self._plan(one)
+        for done, _ in enumerate(self._stage(steps), 1):
+            self._note_progress(one, done, len(steps))
+            yield
+        self._swap([target], [])
+        yield
+
+    def _build_at_once(self, wanted: list[Projection]) -> Steps:
+        """The same of several, in threads of their own, and public in one moment."""
+        wanted = sorted(wanted, key=self._weight, reverse=True)
+        plans = [self._plan(one) for one in wanted]
+        tasks = [[self._piece(step, first=step is steps[0]) for step in steps] for _, steps in plans]
+        done = Counter[int]()
+        for place in at_once(self._store.cursor, self._builders, tasks):
+            done[place] += 1
+            self._note_progress(wanted[place], done[place], len(tasks[place]))
+            yield
+        self._swap([target for target, _ in plans], [])
+        yield
+
+    def _piece(self, step: Step, *, first: bool) -> Work:
+        begun = set() if first else {part for part, _ in step}
+        return lambda con: self._fill(step, begun, con)
+
+    def _weight(self, one: Projection) -> tuple[bool, int]:
+        """What takes long is begun first: what is grouped anew, and what has many rows in another version."""
+        others = [version.projection for version in self._store.versions() if version.name == one.name]
+        runs = [part for other in others for part in self._runs(other.schema, "")]
+        return one.sort == "regrouped", self._rows(runs) if runs else 0
+
+    def _note_progress(self, one: Projection, done: int, total: int) -> None:
+        with self._store.transaction():
+            versions.note_progress(self._store.con, one, done, total)
+
+    def _plan(self, one: Projection) -> tuple[Part, list[Step]]:
+        """The run that a version is built into, and the steps that fill it."""
         store = self._store
         events, mentions = self._runs("store", "events"), self._runs("store", "mentions")
         level, last_batch = max(part.level for part in events), max(part.number for part in events)
         target = _run(one.schema, "", level, last_batch)
-        slices = self._slices(events)
         if one.sort == "merged":
-            steps = [
-                [(target, _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id"))]
-                for where in slices
+            rows = [
+                _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id")
+                for where in self._slices(events)
             ]
         else:
-            steps = []
-            for where in slices:
-                cut = where.replace("contact_point_id", "conversation_id")
-                sql = f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, cut)})"
-                steps.append([(target, sql)])
-        for done, _ in enumerate(self._stage(steps), 1):
-            with store.transaction():
-                versions.note_progress(store.con, one, done, len(steps))
-            yield
-        self._swap([target], [])
-        yield
+            cuts = [where.replace("contact_point_id", "conversation_id") for where in self._slices(events)]
+            rows = [f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, events, cut)})" for cut in cuts]
+        return target, [[(target, sql)] for sql in rows]
 
     def _merge_runs(self, schema: str, stream: str, runs: list[Part]) -> Steps:
         """The runs of a level into one of the next."""
@@ -274,7 +311,7 @@ class Compaction:
         self._swap([target], runs)
         yield
 
-    def _stage(self, steps: list[list[tuple[Part, str]]]) -> Steps:
+    def _stage(self, steps: list[Step]) -> Steps:
         """Run the steps into staging tables, each in a transaction of its own."""
         beside, begun = self._store.beside, set[Part]()
         try:
@@ -288,24 +325,28 @@ class Compaction:
         finally:
             beside.stop()
 
-    def _stage_beside(self, step: list[tuple[Part, str]], begun: Set[Part]) -> Steps:
+    def _stage_beside(self, step: Step, begun: Set[Part]) -> Steps:
         """A step in the other thread: again when it was stopped for a change of versions that is none of its own."""
         beside, done = self._store.beside, False
         while not done:
             began = time.monotonic()
-            beside.begin(lambda con: self._fill(step, begun, con))
+            beside.begin(lambda con: self._fill(step, begun, con, lambda: beside.stopping))
             while beside.busy:
                 yield
             done = beside.took()
             self._spent_beside += time.monotonic() - began
 
     def _fill(
-        self, step: list[tuple[Part, str]], begun: Set[Part], beside: duckdb.DuckDBPyConnection | None = None
+        self,
+        step: Step,
+        begun: Set[Part],
+        beside: duckdb.DuckDBPyConnection | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         con = beside or self._store.con
         with self._store.transaction(beside):
             for part, sql in step:
-                if beside and self._store.beside.stopping:
+                if stopping():
                     raise duckdb.InterruptException("stopped")
                 if part not in begun:
                     # What an attempt that failed has left there goes.
@@ -336,11 +377,12 @@ class Compaction:
         con.execute("ALTER TABLE store.offsets_staging RENAME TO offsets")
 
 
-def rows_at_once(store: Store) -> int:
-    """Events a slice where nobody waits: each slice reads all event runs, so as few as DuckDB's memory limit allows."""
+def rows_at_once(store: Store, builders: int = 1) -> int:
+    """Events a slice where nobody waits and so many versions are built at once: each slice reads all event runs, so as
+    few as DuckDB's memory limit allows."""
     (limit,) = store.con.execute("SELECT current_setting('memory_limit')").fetchall()[0]
     number, unit = limit.split()
-    return max(_ROWS_A_SLICE_BESIDE, int(float(number) * _UNITS[unit]) // _BYTES_A_ROW)
+    return max(_ROWS_A_SLICE_BESIDE, int(float(number) * _UNITS[unit]) // _BYTES_A_ROW // builders)
 
 
 def _run(schema: str, stream: str, level: int, number: int) -> Part:

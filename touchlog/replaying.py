@@ -14,7 +14,7 @@ from projections import rebuild
 from projections.compaction import Compaction, rows_at_once
 from projections.projection import Projection, all_projections, parse
 from projections.store import Store
-from projections.versions import LIVE, Version
+from projections.versions import BUILDING, LIVE, Version
 from schemas.errors import ConfigurationError
 from touchlog.whoever import whoever_holds_it
 
@@ -152,9 +152,12 @@ def perform_and_show(settings: "Settings", action: str, names: Sequence[str], *,
 
 def build_alone(store: Store, building: Callable[[int, int], None] = lambda _, __: None) -> None:
     """Build what is to be built, with all of the machine and the store to itself; `building` as in `anyhow`."""
-    store.use_threads(os.cpu_count() or 1)
+    processors = os.cpu_count() or 1
+    builders = min(processors, sum(version.state == BUILDING for version in store.versions()))
+    # Threads of a statement beside those that build.
+    store.use_threads(processors - builders + 1)
     # Nobody waits for the next batch here, and a few large slices cost less than half of many small ones.
-    compaction = Compaction(store, after=1 << 62, rows_a_slice=rows_at_once(store))
+    compaction = Compaction(store, after=1 << 62, rows_a_slice=rows_at_once(store, builders), builders=builders)
     while compaction.step():
         store.forget_parts()
         under_way = [version for version in store.versions() if version.total]

@@ -246,4 +246,4 @@ def slice_thinly(rows: int) -> None:
     from touchlog import replaying
 
     compaction.Compaction.__init__.__kwdefaults__["rows_a_slice"] = rows
-    replaying.rows_at_once = lambda _: rows
+    replaying.rows_at_once = lambda *_: rows
