@@ -67,9 +67,11 @@ class _RolledBack(Exception):
 class Folder:
     """Folds prepared batches, one after the other, in one thread."""
 
-    def __init__(self, store: Store, *, temper: Temper | None = None) -> None:
-        """`temper`: which bad records are parked; all of them unless given."""
+    def __init__(self, store: Store, *, temper: Temper | None = None, bulk: bool = False) -> None:
+        """`temper`: which bad records are parked; all of them unless given. `bulk`: each batch becomes a run at
+        once, with no tail and no log of DuckDB's before it; for a store of which no state is built yet."""
         self._store = store
+        self._bulk = bulk
         self._temper = temper or Temper()
         self._stale = True
         self.reload()
@@ -251,10 +253,13 @@ class Folder:
         if not fresh.any():
             return
         events = prepared.events if whole else prepared.events.filter(pa.array(fresh))
-        store.insert(store.tails("events")[-1].table.removeprefix("store."), events, batch)
         mentions = prepared.mentions.filter(pa.array(fresh[prepared.mention_rows]))
-        if mentions.num_rows:
-            store.insert(store.tails("mentions")[-1].table.removeprefix("store."), mentions, batch)
+        if self._bulk:
+            store.insert_runs({"events": events, "mentions": mentions}, batch)
+        else:
+            store.insert(store.tails("events")[-1].table.removeprefix("store."), events, batch)
+            if mentions.num_rows:
+                store.insert(store.tails("mentions")[-1].table.removeprefix("store."), mentions, batch)
         self._people.take_in(prepared, fresh, batch)
         self._insert_threads(prepared, fresh, batch)
         ids = prepared.ids.where(fresh)

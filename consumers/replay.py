@@ -24,6 +24,8 @@ from projections.verify import Mismatch, Snapshot
 from schemas.errors import ConfigurationError, LogError, OffsetBeyondEnd, RetentionLost, TopicRecreated
 from schemas.registry import Registry
 
+_MORE_AT_ONCE = 10
+
 __all__ = ["Part", "Replayed", "fold_again", "from_log", "same_as_log"]
 
 
@@ -96,14 +98,16 @@ def fold_on(
     positions = store.positions()
     _mark(store, positions, until, part)
     _check_reach(log, until, positions, from_what_is_left)
+    bulk = _is_bulk(store, positions, until, compact_after)
     projector = Projector(
         Replayed(log, until, keep=None if part is None else PartOfBatch(part, registry)),
         store,
         registry,
-        batch_size=batch_size,
+        batch_size=max(batch_size, min(_MORE_AT_ONCE * batch_size, compact_after)) if bulk else batch_size,
         compact_after=compact_after,
         on_progress=on_progress,
         temper=temper,
+        bulk=bulk,
     )
     done = projector.run(until_caught_up=True, stop=stop)
     if mended and not done.lag:
@@ -179,6 +183,12 @@ def same_as_log(
             return None
         with Store.open(path) as rebuilt:
             return verify.compared(live, rebuilt.con)
+
+
+def _is_bulk(store: Store, positions: Positions, until: Positions, compact_after: int) -> bool:
+    """Whether what is left is worth runs of its own, and nothing was built yet that would not know of them."""
+    left = sum(max(0, offset - positions.get(at, 0)) for at, offset in until.items())
+    return left >= compact_after and store.is_unbuilt
 
 
 def _mark(store: Store, positions: Positions, until: Positions, part: Part | None) -> None:

@@ -12,14 +12,15 @@ import duckdb
 
 from projections.beside import Work
 
-_EVERY_S = 0.02
+_EVERY_S = 0.1
+_INTERRUPT_EVERY_S = 0.02
 
 
 def at_once(
     connect: Callable[[], duckdb.DuckDBPyConnection], count: int, tasks: Sequence[Sequence[Work]]
-) -> Iterator[int]:
-    """Do tasks, `count` at a time, the first ones first, and the pieces of each one after the other; yields the place
-    of a task whenever a piece of it is done. `connect` makes a connection to the store.
+) -> Iterator[list[int]]:
+    """Do tasks, `count` at a time, the first ones first, and the pieces of each one after the other; yields every tenth
+    of a second of what tasks pieces were done, by their places. `connect` makes a connection to the store.
 
     Raises what a piece raises. Then, or when it is closed, the others are broken off and have rolled back.
     """
@@ -45,8 +46,7 @@ def at_once(
         try:
             while running:
                 over, running = wait(running, _EVERY_S, "FIRST_COMPLETED")
-                while not done.empty():
-                    yield done.get()
+                yield [done.get() for _ in range(done.qsize())]
                 for one in over:
                     one.result()
         finally:
@@ -60,4 +60,4 @@ def _break_off(connections: Sequence[duckdb.DuckDBPyConnection], running: set[Fu
     while running:
         for con in connections:
             con.interrupt()
-        _, running = wait(running, _EVERY_S)
+        _, running = wait(running, _INTERRUPT_EVERY_S)

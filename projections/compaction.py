@@ -22,7 +22,7 @@ from projections import layout, publish, versions
 from projections.at_once import at_once
 from projections.beside import Work
 from projections.projection import Projection
-from projections.store import STREAMS, Part, Store
+from projections.store import SORTED, STREAMS, Part, Store
 from projections.versions import PAUSED
 
 _ROWS_A_SLICE = 40_000
@@ -51,12 +51,15 @@ class Compaction:
         runs_a_level: int = _RUNS_A_LEVEL,
         build_share: float = 1.0,
         builders: int = 1,
+        bulk: bool = False,
         beside: bool = False,
     ) -> None:
         """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves
         (more where it is done beside, unless given); `runs_a_level`: how many runs become one of the next level;
         `build_share`: the part of the time that building a version takes at most, the rest is left to batches;
-        `builders`: how many versions are built at once, more than one only where nobody folds meanwhile; `beside`: staging tables are filled in another thread, and a step that finds it at work does nothing."""
+        `builders`: how many versions are built at once, more than one only where nobody folds meanwhile; `bulk`:
+        batches come as runs (consumers.fold), and nothing is built before `take_all_the_time`; `beside`: staging
+        tables are filled in another thread, and a step that finds it at work does nothing."""
         self._store = store
         self._after = after
         self._rows_a_slice = rows_a_slice or (_ROWS_A_SLICE_BESIDE if beside else _ROWS_A_SLICE)
@@ -64,6 +67,7 @@ class Compaction:
         self._runs_a_level = runs_a_level
         self._build_share = build_share
         self._builders = builders
+        self._bulk = self._build_last = bulk
         self._steps: Steps | None = None
         self._building: Projection | None = None
         self._versions = store.versions()
@@ -109,8 +113,11 @@ class Compaction:
         return self._tail_rows
 
     def appended(self, events: int) -> None:
-        """Events were appended to the tail."""
-        self._tail_rows += events
+        """Events were folded."""
+        if self._bulk:
+            self._looked = False
+        else:
+            self._tail_rows += events
 
     def step(self, *, patience: float = 0.0) -> bool:
         """Do one step, if there is anything to do; whether there was. Work beside is waited for so long."""
@@ -137,6 +144,14 @@ class Compaction:
     def take_all_the_time(self) -> None:
         """No batches are waited for any more: building need not leave time to them."""
         self._build_share, self._rest_until = 1.0, 0.0
+        self._build_last, self._looked = False, False
+
+    def stop(self) -> None:
+        """Break off what goes on; what was staged is made anew when it is begun again."""
+        if self._steps is not None:
+            self._steps.close()
+        self._store.beside.stop()
+        self._steps, self._building = None, None
 
     def finish(self) -> None:
         """Do all steps that there are."""
@@ -153,7 +168,7 @@ class Compaction:
         if self._tail_rows >= self._after:
             self._tail_rows, self._looked = 0, False
             return self._freeze_and_compact(tails[0], self._store.batch)
-        wanted = self._to_build()
+        wanted = [] if self._build_last else self._to_build()
         if wanted and self._builders > 1:
             return self._build_at_once(wanted)
         if wanted:
@@ -210,8 +225,8 @@ class Compaction:
         made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
         steps: list[Step] = []
         for where in self._slices(events):
-            step = [(made["store", "events"], _sorted(publish.union(events), where, "contact_point_id, occurred_at"))]
-            step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, "contact_point_id")))
+            step = [(made["store", "events"], _sorted(publish.union(events), where, SORTED["events"]))]
+            step.append((made["store", "mentions"], _sorted(publish.union(mentions), where, SORTED["mentions"])))
             step.extend(
                 (made[one.schema, ""], _sorted(publish.delta(one, events, mentions, where), "", "contact_point_id"))
                 for one in based
@@ -257,9 +272,10 @@ class Compaction:
         plans = [self._plan(one) for one in wanted]
         tasks = [[self._piece(step, first=step is steps[0]) for step in steps] for _, steps in plans]
         done = Counter[int]()
-        for place in at_once(self._store.cursor, self._builders, tasks):
-            done[place] += 1
-            self._note_progress(wanted[place], done[place], len(tasks[place]))
+        for places in at_once(self._store.cursor, self._builders, tasks):
+            done.update(places)
+            for place in set(places):
+                self._note_progress(wanted[place], done[place], len(tasks[place]))
             yield
         self._swap([target for target, _ in plans], [])
         yield
@@ -269,10 +285,8 @@ class Compaction:
         return lambda con: self._fill(step, begun, con)
 
     def _weight(self, one: Projection) -> tuple[bool, int]:
-        """What takes long is begun first: what is grouped anew, and what has many rows in another version."""
-        others = [version.projection for version in self._store.versions() if version.name == one.name]
-        runs = [part for other in others for part in self._runs(other.schema, "")]
-        return one.sort == "regrouped", self._rows(runs) if runs else 0
+        """What takes long is begun first: what is grouped anew, and what has many columns."""
+        return one.sort == "regrouped", len(one.blocks["merge"]) if one.sort == "merged" else 0
 
     def _note_progress(self, one: Projection, done: int, total: int) -> None:
         with self._store.transaction():

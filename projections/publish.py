@@ -94,7 +94,7 @@ def create_views(store: "Store") -> None:
     the store has: DuckDB takes most of a second to bind them."""
     con = store.con
     con.execute("CREATE SCHEMA IF NOT EXISTS touchlog")
-    _streams(store)
+    create_streams(store)
     beneath = _beneath()
     if remembered.views(con) == _digest(beneath, _public(store)):
         _states(store)
@@ -159,11 +159,12 @@ def _digest(beneath: Iterable[str], public: Iterable[str]) -> str:
 def refresh(store: "Store") -> None:
     """(Re)create the views that name parts, after parts came or went, inside the caller's transaction."""
     store.forget_parts()
-    _streams(store)
+    create_streams(store)
     _states(store)
 
 
-def _streams(store: "Store") -> None:
+def create_streams(store: "Store") -> None:
+    """(Re)create the relations that are all parts of a stream, inside the caller's transaction."""
     for stream, name in (("events", "rows"), ("mentions", "mention_rows")):
         store.con.execute(f"CREATE OR REPLACE VIEW store.{name} AS {union(store.parts('store', stream))}")
 

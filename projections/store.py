@@ -26,13 +26,15 @@ from log.log import TopicPartition
 from projections import layout, metrics, migrations, remembered, versions
 from projections.beside import Beside
 from projections.projection import Projection, all_projections
-from projections.publish import create_views
+from projections.publish import create_streams, create_views
 from projections.store_errors import check_file, explained, not_writable, translated
 from projections.versions import BUILDING, CATCHING_UP, LIVE, NEXT_SCHEMA, READY, Version
 from schemas.errors import ConfigurationError, OffsetConflict, ProjectionChanged, StoreError
 
 STREAMS = {"events": layout.EVENT_COLUMNS, "mentions": layout.MENTION_COLUMNS}
-"""Tables that come in tails and runs, both sorted by contact_point_id."""
+"""Tables that come in tails and runs."""
+SORTED = {"events": "contact_point_id, occurred_at", "mentions": "contact_point_id"}
+"""How the runs of a stream are sorted."""
 
 _Row = tuple[Any, ...]
 
@@ -240,6 +242,12 @@ class Store:
         return bool(self.parts(projection.schema)) or all(part.kind == "tail" for part in self.parts("store", "events"))
 
     @property
+    def is_unbuilt(self) -> bool:
+        """Whether nothing was made of events yet: there is no state, and no tail that views would make one of."""
+        built = any(self.parts(one.schema) for one in self.folded())
+        return not built and all(self.con.sql(f"FROM {tail.table} LIMIT 1").fetchone() is None for tail in self.tails())
+
+    @property
     def has_endings(self) -> bool:
         """Whether any contact point ever ended."""
         return self.con.execute("SELECT 1 FROM store.endings LIMIT 1").fetchone() is not None
@@ -299,6 +307,17 @@ class Store:
         self.con.execute(
             f"INSERT INTO store.{table} BY NAME SELECT ?::INTEGER AS batch, * FROM staged RETURNING 0", [batch]
         )
+
+    def insert_runs(self, streams: Mapping[str, pa.Table], batch: int) -> None:
+        """Put rows of each stream, stamped with the batch, into a run of their own."""
+        for stream, rows in streams.items():
+            run = Part(schema="store", stream=stream, kind="run", level=0, number=batch)
+            self.con.register("staged", rows)
+            self.con.execute(
+                f"CREATE TABLE {run.table} AS SELECT {batch}::INTEGER AS batch, * FROM staged ORDER BY {SORTED[stream]}"
+            )
+        self.forget_parts()
+        create_streams(self)
 
     def insert_rows(self, table: str, rows: Sequence[Sequence[Any]], batch: int) -> None:
         """Append a few rows to a small table (projections.layout.SMALL_TABLES), stamped with the batch."""
