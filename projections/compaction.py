@@ -294,7 +294,6 @@ class Compaction:
 
     def _plan(self, one: Projection) -> tuple[Part, list[Step]]:
         """The run that a version is built into, and the steps that fill it."""
-        store = self._store
         events, mentions = self._runs("store", "events"), self._runs("store", "mentions")
         level, last_batch = max(part.level for part in events), max(part.number for part in events)
         target = _run(one.schema, "", level, last_batch)
