@@ -153,7 +153,7 @@ def perform_and_show(settings: "Settings", action: str, names: Sequence[str], *,
 def build_alone(store: Store, building: Callable[[int, int], None] = lambda _, __: None) -> None:
     """Build what is to be built, with all of the machine and the store to itself; `building` as in `anyhow`."""
     processors = os.cpu_count() or 1
-    builders = min(processors, sum(version.state == BUILDING for version in store.versions()))
+    builders = max(1, min(processors, sum(version.state == BUILDING for version in store.versions())))
     # Threads of a statement beside those that build.
     store.use_threads(processors - builders + 1)
     # Nobody waits for the next batch here, and a few large slices cost less than half of many small ones.

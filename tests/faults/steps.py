@@ -242,8 +242,9 @@ def watch(passing: Callable[[str], None]) -> Callable[[], None]:
 
 def slice_thinly(rows: int) -> None:
     """Compactions that are made from now on move so many rows a step, also where a build has the store to itself."""
+    from consumers import projector
     from projections import compaction
     from touchlog import replaying
 
-    compaction.Compaction.__init__.__kwdefaults__["rows_a_slice"] = rows
-    replaying.rows_at_once = lambda *_: rows
+    compaction._ROWS_A_SLICE = compaction._ROWS_A_SLICE_BESIDE = rows
+    projector.rows_at_once = replaying.rows_at_once = lambda *_: rows

@@ -56,6 +56,7 @@ def test_a_changed_rule_is_seen_taken_and_taken_back(running):
     with running():
         before = told("sql", "FROM touchlog.items ORDER BY ALL")
         assert states("rebuild", "items.sql") == [(2, "live"), (3, "ready")]
+        assert states("rebuild", "items.sql") == [(2, "live"), (3, "ready")], "asked for again it is what it was"
         found = {one["view"]: one for one in told("diff", code=1)}
         changed = "items channel_preference audience timeline shared_timeline customers channel_usage"
         assert set(found) == set(changed.split())
