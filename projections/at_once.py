@@ -20,7 +20,7 @@ def at_once(
     connect: Callable[[], duckdb.DuckDBPyConnection], count: int, tasks: Sequence[Sequence[Work]]
 ) -> Iterator[list[int]]:
     """Do tasks, `count` at a time, the first ones first, and the pieces of each one after the other; yields every tenth
-    of a second of what tasks pieces were done, by their places. `connect` makes a connection to the store.
+    of a second the places of tasks of which a piece was done. `connect` makes a connection to the store.
 
     Raises what a piece raises. Then, or when it is closed, the others are broken off and have rolled back.
     """
@@ -52,8 +52,8 @@ def at_once(
         finally:
             stopping.set()
             _break_off(connections, running)
-    for con in connections:
-        con.close()
+            for con in connections:
+                con.close()
 
 
 def _break_off(connections: Sequence[duckdb.DuckDBPyConnection], running: set[Future[None]]) -> None:

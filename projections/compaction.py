@@ -1,6 +1,7 @@
 """Compaction: a full tail becomes sorted runs, in slices, while batches go on being folded.
 
-    build     a version that is new to the store: what it makes of all event runs, in slices
+    build     a version that is new to the store: what it makes of all event runs, in slices; where nobody folds
+              meanwhile, several versions at once (projections.at_once)
     freeze    a new tail takes the batches from here on; the full one stays readable
     slices    the frozen tail's rows, sorted, and what the deltas make of them, into staging tables, a part of the
               contact points at a time; readers do not see these yet
