@@ -46,8 +46,8 @@ def test_all_views_are_those_of_the_oracle(home, log, seed):
         (tail,) = store.tails()
         assert store.con.sql(f"FROM {tail.table}").fetchall() == [], "and nothing is in the tail"
         for run in (part for part in store.parts("store", "events") if part.kind == "run"):
-            rows = store.con.sql(f"SELECT contact_point_id, epoch_us(occurred_at) FROM {run.table} ORDER BY rowid").fetchall()
-            assert rows == sorted(rows)
+            rows = store.con.sql(f"SELECT contact_point_id, epoch_us(occurred_at) FROM {run.table} ORDER BY rowid")
+            assert (found := rows.fetchall()) == sorted(found)
         assert built(store) == {one.name for one in store.folded()}
         assert staging(store.con) == 0
         assert_equal(store, events)
