@@ -25,6 +25,7 @@ from schemas.errors import ConfigurationError, LogError, OffsetBeyondEnd, Retent
 from schemas.registry import Registry
 
 _MORE_AT_ONCE = 10
+"""Times the records of a batch where nobody waits to read it: each becomes a run."""
 
 __all__ = ["Part", "Replayed", "fold_again", "from_log", "same_as_log"]
 

@@ -12,7 +12,6 @@ from log.sqlite_file import connect, transaction, translated
 from schemas.errors import ConfigurationError, LogError, OffsetBeyondEnd, RetentionLost, TopicRecreated
 
 _WAKE_SECONDS = 0.01
-_ROWS_AT_ONCE = 50
 _BATCH_BYTES = 64 * 1024 * 1024
 
 _RECORDS = """
@@ -161,16 +160,12 @@ def _take(
     """At most `asked` records from a position on, ending with the one that reaches `bytes_left`; and their size."""
     rows: list[_Row] = []
     size = 0
-    found = connection.execute(_RECORDS, (topic, partition, position, asked))
-    while some := found.fetchmany(_ROWS_AT_ONCE):
-        rows += some
-        size += sum([len(row[3]) for row in some if row[3]])
-        while size >= bytes_left:
-            last = rows[-1][3]
-            if size - len(last or b"") < bytes_left:
-                return rows, size
-            rows.pop()
-            size -= len(last or b"")
+    for row in connection.execute(_RECORDS, (topic, partition, position, asked)):
+        rows.append(row)
+        if row[3]:
+            size += len(row[3])
+            if size >= bytes_left:
+                break
     return rows, size
 
 

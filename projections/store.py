@@ -245,7 +245,8 @@ class Store:
     def is_unbuilt(self) -> bool:
         """Whether nothing was made of events yet: there is no state, and no tail that views would make one of."""
         built = any(self.parts(one.schema) for one in self.folded())
-        return not built and all(self.con.sql(f"FROM {tail.table} LIMIT 1").fetchone() is None for tail in self.tails())
+        events = (self.con.execute(f"FROM {tail.table} LIMIT 1").fetchone() for tail in self.tails())
+        return not built and not any(events)
 
     @property
     def has_endings(self) -> bool:
