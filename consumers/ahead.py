@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from consumers.batch_size import BatchSize
 from consumers.patience import Away, Patience
 from consumers.prepare import Prepared, Preparer
 from consumers.pulse import Pulse
@@ -32,14 +33,14 @@ class ReadAhead:
         positions: Mapping[TopicPartition, int],
         preparer: Preparer,
         *,
-        batch_size: int,
+        size: BatchSize,
         pulse: Pulse | None = None,
     ) -> None:
         self._log = log
         self._positions = dict(positions)
         self._topics = {partition.topic for partition in positions}
         self._preparer = preparer
-        self._batch_size = batch_size
+        self._size = size
         self._pulse = pulse or Pulse()
         self._pulse.began()
         self._ready: queue.Queue[Prepared | BaseException] = queue.Queue(_WAITING)
@@ -100,7 +101,7 @@ class ReadAhead:
     def _step(self, reader: LogReader) -> None:
         if not self._is_behind() and not self._wanted.wait(_POLL_S):
             return
-        batch = self._patience.ask("log", lambda: reader.poll(self._batch_size, _POLL_S))
+        batch = self._patience.ask("log", lambda: reader.poll(self._size.now, _POLL_S))
         if batch is None or not (len(batch) or batch.next_positions):
             return
         self._pulse.read(batch.timestamps)
@@ -112,7 +113,7 @@ class ReadAhead:
 
     def _is_behind(self) -> bool:
         """Whether there is a whole batch more to read, as far as is known."""
-        return sum(max(0, self.ends.get(at, 0) - offset) for at, offset in self._positions.items()) >= self._batch_size
+        return sum(max(0, self.ends.get(at, 0) - offset) for at, offset in self._positions.items()) >= self._size.now
 
     def _ask_for_ends(self) -> None:
         if time.monotonic() - self._asked > _ENDS_EVERY_S:

@@ -39,12 +39,7 @@ _THREADS_SEEN = """
     SELECT thread_id, epoch_us(min(occurred_at)) FROM (
         SELECT thread_id, occurred_at FROM store.rows WHERE thread_id IS NOT NULL
         UNION ALL
-        SELECT store.contact_point_id('case:' || case_ref), occurred_at
-        FROM (
-            SELECT unnest(from_json(rest -> '$.case_refs', '["VARCHAR"]')) AS case_ref, occurred_at
-            FROM store.events
-            WHERE has_cases AND channel <> 'identity'
-        )
+        SELECT other, occurred_at FROM store.edges
     ) GROUP BY thread_id
 """
 _PARKED = "SELECT error_class, count(*) FROM touchlog.dead_letters WHERE state = 'parked' GROUP BY error_class"
@@ -263,7 +258,7 @@ class Folder:
         self._people.take_in(prepared, fresh, batch)
         self._insert_threads(prepared, fresh, batch)
         ids = prepared.ids.where(fresh)
-        self._seen.add(ids, np.zeros(len(ids), np.int64))
+        self._seen.add(ids)
 
     def _insert_threads(self, prepared: Prepared, fresh: Mask, batch: int) -> None:
         """New connections of threads, by case references and replies, and the conversations that change by them."""

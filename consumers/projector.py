@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from consumers.ahead import ReadAhead
+from consumers.batch_size import BatchSize
 from consumers.dead_topics import DeadTopics
 from consumers.decode import Decoder, Unknown
 from consumers.errands import Errands
@@ -55,11 +56,10 @@ class Progress:
 
 
 @contextmanager
-def _seldom_collected() -> Iterator[None]:
+def seldom_collected() -> Iterator[None]:
     """Python looks for cycles after 700 new objects, and a batch is hundreds of thousands that are in none: a tenth of
     all the time. What is alive now stays alive, and it looks seldom."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, *before[1:])
     try:
@@ -79,6 +79,7 @@ class Projector:
         registry: Registry,
         *,
         batch_size: int = 30_000,
+        latency: float = float("inf"),
         compact_after: int = 300_000,
         partitions: int = DEFAULT_PARTITIONS,
         new_partitions_every: float = _NEW_PARTITIONS_EVERY_S,
@@ -91,7 +92,8 @@ class Projector:
         build_share: float = 0.5,
         bulk: bool = False,
     ) -> None:
-        """`compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here;
+        """`batch_size`: records in one transaction at most, fewer where that takes more than `latency` seconds;
+        `compact_after`: events that the tail holds before compaction begins; `partitions`: of topics made here;
         `new_partitions_every`: seconds between looks for partitions that somebody added; `unknown`: what is done about
         a schema that the registry does not know; `pulse`: where it is told, for other threads, how it goes;
         `temper`: which bad records are parked; `dead_letter_topic`: whether they are published, too; `errands`: what
@@ -100,13 +102,13 @@ class Projector:
         self._log = log
         self._store = store
         self._registry = registry
-        self._batch_size = batch_size
+        self._size = BatchSize(batch_size, seconds=latency)
         self._partitions = partitions
         self._new_partitions_every = new_partitions_every
         self._unknown = unknown
         self._on_progress = on_progress
         self._pulse = pulse or Pulse()
-        with translated(store.path, reading=True):
+        with translated(store.path, reading=True), seldom_collected():
             self._folder = Folder(store, temper=temper, bulk=bulk)
         self._dead_topics = DeadTopics(log, store, partitions=partitions) if dead_letter_topic else None
         self._errands = errands or Errands()
@@ -137,7 +139,7 @@ class Projector:
             self._ends = self._log.end_offsets(TOPICS)
             goal = self._ends if until_caught_up else None
             try:
-                with _seldom_collected():
+                with seldom_collected():
                     self._fold_all(goal, stop, started)
                 if self._dead_topics is not None:
                     self._dead_topics.finish()
@@ -167,7 +169,7 @@ class Projector:
                 self._log,
                 positions,
                 Preparer(Decoder(self._registry, unknown=self._unknown)),
-                batch_size=self._batch_size,
+                size=self._size,
                 pulse=self._pulse,
             )
             try:
@@ -195,7 +197,9 @@ class Projector:
             if prepared is not None:
                 began = time.monotonic()
                 folded = self._fold(prepared, ahead.ends)
-                self._pulse.folded(folded, time.monotonic() - began)
+                spent = time.monotonic() - began
+                self._size.folded(len(prepared), spent)
+                self._pulse.folded(folded, spent)
                 self._compaction.appended(folded.applied)
                 self._count(folded)
                 ahead.folded = self._folder.positions

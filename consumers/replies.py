@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 import duckdb
 import numpy as np
 
-from consumers.ids import U64, Ids, Mask
+from consumers.ids import U64, IdMaker, Ids, Mask
 from consumers.seen import Micros, Places, SeenIds, earliest
 
 TOLD, ANSWERED = "message_ref", "answers_ref"
 """The columns that name a message: the event is about it, or answers it."""
 
-_SEEN = """
-    SELECT store.contact_point_id({ref}) AS message, contact_point_id, thread_id, epoch_us(min(occurred_at))
+_NAMED = """
+    SELECT {ref}, contact_point_id, thread_id, epoch_us(occurred_at)
     FROM store.rows WHERE {ref} IS NOT NULL AND thread_id IS NOT NULL
-    GROUP BY ALL
 """
+_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +74,14 @@ class Replies:
 
 
 def _stored(con: duckdb.DuckDBPyConnection, ref: str) -> SeenIds:
-    message, point, thread, moment = con.execute(_SEEN.format(ref=ref)).to_arrow_table().columns
-    ids = in_thread(Ids.from_arrow(message), Ids.from_arrow(point), Ids.from_arrow(thread))
-    return SeenIds(ids, moment.to_numpy())
+    maker = IdMaker()
+    ids, moments = [Ids.empty()], [np.zeros(0, np.int64)]
+    for rows in con.execute(_NAMED.format(ref=ref)).to_arrow_reader(_AT_ONCE):
+        message, point, thread, moment = rows.columns
+        ids.append(in_thread(maker.of_names(message), Ids.from_arrow(point), Ids.from_arrow(thread)))
+        moments.append(moment.to_numpy())
+    seen, first, _ = earliest(Ids.concat(ids), np.concatenate(moments))
+    return SeenIds(seen, first)
 
 
 def _add(seen: SeenIds, named: Named, times: Micros) -> tuple[Ids, Micros]:

@@ -1,6 +1,7 @@
 """Which ids were seen, over all history, exactly: sorted runs in memory, a cache of durable rows.
 
-24 bytes an id. Runs double in size, so that there are few of them and each id is moved few times.
+24 bytes an id, 17 where nobody asks when it was seen. Runs double in size, so that there are few of them and each id is
+moved few times.
 """
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from consumers.ids import U64, Ids, Mask
 
-Micros = npt.NDArray[np.int64]
+Micros = npt.NDArray[np.signedinteger]
 Places = npt.NDArray[np.int64]
 
 
@@ -52,8 +53,8 @@ class SeenIds:
 
     def __init__(self, ids: Ids | None = None, times: Micros | None = None) -> None:
         self._runs: list[Run] = []
-        if ids is not None and len(ids):
-            self.add(ids, np.zeros(len(ids), np.int64) if times is None else times)
+        if ids is not None:
+            self.add(ids, times)
 
     def __len__(self) -> int:
         return sum(len(run) for run in self._runs)
@@ -68,10 +69,12 @@ class SeenIds:
             times[found] = run.times[places[found]]
         return seen, times
 
-    def add(self, ids: Ids, times: Micros) -> None:
-        """Take in ids that were not seen and are not repeated."""
+    def add(self, ids: Ids, times: Micros | None = None) -> None:
+        """Take in ids that were not seen and are not repeated; without times, they were seen at 0."""
         if not len(ids):
             return
+        if times is None:
+            times = np.zeros(len(ids), np.int8)
         order = ids.order()
         run = Run(ids.take(order), times[order])
         while self._runs and len(self._runs[-1]) <= 2 * len(run):

@@ -14,7 +14,7 @@ import duckdb
 
 from projections import layout
 from projections.projection import Projection, in_order
-from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
+from projections.relations import DERIVED, IN_CONVERSATIONS, MACROS, TABLES, scoped, stored
 from projections.store import STREAMS
 
 EVALUATED = (
@@ -90,12 +90,8 @@ class CardStore:
             return scoped(projection.blocks["merge"], {"parts": parts}, derived={})
         text = projection.blocks["fold"]
         beneath = self._relations(f"FROM events JOIN threads {text}")
-        grouped = f"""
-            SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
-            FROM {beneath["events"]} AS e LEFT JOIN {beneath["threads"]} AS t USING (thread_id)
-            WHERE e.thread_id IS NOT NULL
-        """
-        return scoped(text, {**beneath, "events": grouped}, derived={})
+        events = scoped(IN_CONVERSATIONS, beneath, derived={})
+        return scoped(text, {**beneath, "events": events}, derived={})
 
     def _relations(self, text: str) -> dict[str, str]:
         """The tables of the relations that a text names; those that are derived are evaluated before it."""

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from projections import remembered, versions
+from projections import as_of_sql, remembered, versions
 from projections.metric_relations import SETTINGS, SETTINGS_MACROS
 from projections.projection import Projection, all_projections
 from projections.quiet import QUIET_UNTIL
-from projections.relations import DERIVED, MACROS, TABLES, scoped, stored
+from projections.relations import DERIVED, IN_CONVERSATIONS, MACROS, TABLES, scoped, stored
 from projections.versions import CURRENT, NEXT_SCHEMA
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _beneath() -> tuple[str, ...]:
         statements.append(f"CREATE OR REPLACE VIEW store.{name} AS {scoped(sql, beneath, derived={})}")
     statements += [f"CREATE OR REPLACE VIEW store.{name} AS {sql}" for name, sql in SETTINGS.items()]
     statements += [f"CREATE OR REPLACE VIEW touchlog.{name} AS {sql}" for name, sql in _OPERATIONS.items()]
-    return tuple(statements)
+    return (*statements, *as_of_sql.beneath())
 
 
 def _public(store: "Store") -> list[str]:
@@ -132,7 +132,9 @@ def _public(store: "Store") -> list[str]:
     known = store.versions()
     # Another version of these depends on the time: whoever reads one at a time need not know which is live.
     timed = {one.name for one in (*all_projections(), *(version.projection for version in known)) if one.now}
-    statements = [sql for one in versions.live(known) for sql in _views_of(one, PUBLIC, timed)]
+    live = versions.live(known)
+    statements = [sql for one in live for sql in _views_of(one, PUBLIC, timed)]
+    statements += as_of_sql.views(live)
     statements.append(f"DROP SCHEMA IF EXISTS {NEXT_SCHEMA} CASCADE")
     after = versions.coming(known)
     if after:
@@ -196,15 +198,8 @@ def merge(projection: Projection, parts: str) -> str:
 
 def fold(projection: Projection, events: "list[Part]", where: str = "") -> str:
     """A regrouped projection's rows from conversations' events; `where` says of which by `conversation_id`."""
-    grouped = f"""
-        FROM (
-            SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
-            FROM ({scoped(DERIVED["events"], {"rows": union(events), "holdings": stored("holdings")})}) AS e
-            LEFT JOIN store.threads AS t USING (thread_id)
-            WHERE e.thread_id IS NOT NULL
-        )
-        {where}
-    """
+    given = {"rows": union(events), "holdings": stored("holdings"), "threads": stored("threads")}
+    grouped = f"FROM ({scoped(IN_CONVERSATIONS, given)}) {where}"
     return scoped(projection.blocks["fold"], {"events": grouped}, derived={})
 
 

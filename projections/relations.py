@@ -269,6 +269,14 @@ WHERE NOT EXISTS (
 """
 """Ends of calls that close and abandon nothing, for what was left in them waits (docs/views.md, Left in a call)."""
 
+IN_CONVERSATIONS = """
+SELECT coalesce(t.conversation_id, e.thread_id) AS conversation_id, e.*
+FROM events AS e
+LEFT JOIN threads AS t USING (thread_id)
+WHERE e.thread_id IS NOT NULL
+"""
+"""What the fold of a regrouped projection reads as `events`: those in a thread, with their conversation."""
+
 _NAME = re.compile(r"\w+\.\w+")
 
 DERIVED: Mapping[str, str] = {

@@ -42,6 +42,7 @@ _OPTIONS: dict[str, Callable[[Function], Function]] = {
         "--metrics", type=_FILE, metavar="FILE", help="Definitions of response times, loaded at the start."
     ),
     "batch_size": click.option("--batch-size", type=int, metavar="N", help="Records in one transaction, at most."),
+    "latency": click.option("--latency", type=float, metavar="S", help="Seconds that one transaction may take, about."),
     "compact_after": click.option("--compact-after", type=int, metavar="N", help="Events before compaction begins."),
     "memory_limit": click.option("--memory-limit", metavar="SIZE", help="DuckDB's memory: 2GB."),
     "threads": click.option("--threads", type=int, metavar="N", help="DuckDB's threads."),

@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(
         30_000, ge=1, le=1_000_000, description="records folded in one transaction, at most: those that wait"
     )
+    latency: float = Field(1.0, gt=0, le=60, description="seconds that folding one batch may take, about")
     compact_after: int = Field(300_000, ge=1, description="events after which the tail is compacted")
     memory_limit: MemorySize | None = Field(None, description="DuckDB's memory, for example 2GB")
     threads: int = Field(1, ge=1, le=1024, description="DuckDB's threads")

@@ -40,7 +40,8 @@ TABLE_FUNCTIONS = frozenset(
         "unnest",
     }
 )
-"""Table functions that only compute or describe. So do the store's own macros, `touchlog.<view>_at(t)`."""
+"""Table functions that only compute or describe. So do the store's own macros, `touchlog.<view>_at(t)` and
+`touchlog.<view>_as_of(t, known)`."""
 
 REFUSED_FUNCTIONS = frozenset(
     {
@@ -138,7 +139,8 @@ def _check_tree(tree: Any) -> None:
 
 def _check_table_function(function: Mapping[str, Any]) -> None:
     name, schema = str(function.get("function_name", "")).lower(), str(function.get("schema", "")).lower()
-    if name not in TABLE_FUNCTIONS and not (schema in {"touchlog", "touchlog_next"} and name.endswith("_at")):
+    of_a_view = schema in {"touchlog", "touchlog_next"} and name.endswith(("_at", "_as_of"))
+    if name not in TABLE_FUNCTIONS and not of_a_view:
         raise QueryRefused(f"{name}() is not for readers; tables come from the views, and from range() or unnest()")
 
 

@@ -3,6 +3,7 @@
 import time
 
 from consumers.ahead import ReadAhead
+from consumers.batch_size import BatchSize
 from consumers.decode import Decoder
 from consumers.prepare import Preparer
 from schemas.topics import TOPICS
@@ -14,7 +15,7 @@ PATIENCE_S = 60
 
 
 def ahead_of(log, *, batch_size):
-    return ReadAhead(log, log.begin_offsets(TOPICS), Preparer(Decoder(REGISTRY)), batch_size=batch_size)
+    return ReadAhead(log, log.begin_offsets(TOPICS), Preparer(Decoder(REGISTRY)), size=BatchSize(batch_size))
 
 
 def take(ahead, count):

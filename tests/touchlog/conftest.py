@@ -23,6 +23,8 @@ CREATE TABLE touchlog.timeline AS
     SELECT '{ADA}'::UUID AS customer_id, TIMESTAMPTZ '2026-03-02 09:14:05+00' + to_minutes(i) AS occurred_at,
         ['email', 'chat', 'phone', 'post', 'social'][1 + i % 5] AS channel, 'number ' || i AS summary, i AS number
     FROM range(1000) AS r(i);
+CREATE MACRO touchlog.timeline_as_of(t, known := NULL) AS TABLE
+    SELECT * FROM touchlog.timeline WHERE occurred_at <= t::TIMESTAMPTZ;
 CREATE MACRO touchlog.timeline_at(t) AS TABLE SELECT * FROM touchlog.timeline WHERE occurred_at <= t;
 CREATE TABLE touchlog.contact_points AS SELECT * FROM (VALUES
     ('email:ada@example.org', '{ADA}'::UUID, TIMESTAMPTZ '2026-01-12 08:00:00+00'),

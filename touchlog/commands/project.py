@@ -34,7 +34,7 @@ _PAUSE_S = 0.2
 @click.command(cls=Command, epilog=_EPILOG)
 @click.option("--until-caught-up", is_flag=True, help="End at what was the log's end at the start.")
 @with_settings(
-    *("log", "store", "registry", "partitions", "metrics", "batch_size", "compact_after"),
+    *("log", "store", "registry", "partitions", "metrics", "batch_size", "latency", "compact_after"),
     *("memory_limit", "threads"),
     *("query_timeout", "on_poison", "max_parked", "dead_letter_topic", "unknown_schema", "unknown_schema_seconds"),
     *("rebuild_share", "prometheus", "prometheus_address"),
@@ -125,6 +125,7 @@ def _fold(
                 store,
                 registry,
                 batch_size=settings.batch_size,
+                latency=settings.latency,
                 compact_after=settings.compact_after,
                 partitions=settings.partitions,
                 unknown=Unknown(action=settings.unknown_schema, seconds=settings.unknown_schema_seconds),

@@ -26,6 +26,7 @@ Examples:
   touchlog sql --csv "SELECT * FROM touchlog.response_times" > response_times.csv
   touchlog sql --json - < question.sql
   touchlog sql --as-of 2026-03-02 "SELECT state, count(*) FROM touchlog.conversations GROUP BY state"
+  touchlog sql "FROM touchlog.customers_as_of('2026-03-02', known_by := '2026-03-05')"
 
 Works while touchlog project runs, and shows its last commit. One SELECT (or FROM, WITH, VALUES, DESCRIBE,
 SUMMARIZE, SHOW) or an EXPLAIN of one; files, settings and writes are refused."""
