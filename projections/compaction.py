@@ -32,6 +32,7 @@ _BYTES_A_ROW = 3_000
 """Of memory, twice what building `conversations` took for an event of a dense log."""
 _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB"))}
 _RUNS_A_LEVEL = 8
+_LAG = 0.1
 _IDS = 1 << 128
 
 Steps = Generator[None, None, None]
@@ -50,6 +51,7 @@ class Compaction:
         after: int,
         rows_a_slice: int | None = None,
         runs_a_level: int = _RUNS_A_LEVEL,
+        lag: float = _LAG,
         build_share: float = 1.0,
         builders: int = 1,
         bulk: bool = False,
@@ -57,6 +59,8 @@ class Compaction:
     ) -> None:
         """`after`: how many events the tail holds before compaction begins; `rows_a_slice`: how many one step moves
         (more where it is done beside, unless given); `runs_a_level`: how many runs become one of the next level;
+        `lag`: the part of all events that the runs of a regrouped projection may leave to its view (and no more than
+        memory allows); each of these runs reads all events;
         `build_share`: the part of the time that building a version takes at most, the rest is left to batches;
         `builders`: how many versions are built at once, more than one only where nobody folds meanwhile; `bulk`:
         batches come as runs (consumers.fold), and nothing is built before `take_all_the_time`; `beside`: staging
@@ -66,6 +70,7 @@ class Compaction:
         self._rows_a_slice = rows_a_slice or (_ROWS_A_SLICE_BESIDE if beside else _ROWS_A_SLICE)
         self._beside = beside
         self._runs_a_level = runs_a_level
+        self._lag = lag
         self._build_share = build_share
         self._builders = builders
         self._bulk = self._build_last = bulk
@@ -175,7 +180,7 @@ class Compaction:
         if wanted:
             self._building = wanted[0]
             return self._build(wanted[0])
-        for schema, stream in self._places():
+        for schema, stream in _places(self._based()):
             for level in {part.level for part in self._runs(schema, stream)}:
                 runs = [part for part in self._runs(schema, stream) if part.level == level]
                 if len(runs) >= self._runs_a_level:
@@ -183,12 +188,22 @@ class Compaction:
         self._looked = True
         return None
 
-    def _places(self) -> list[tuple[str, str]]:
-        return [*(("store", stream) for stream in STREAMS), *((one.schema, "") for one in self._based())]
-
     def _based(self) -> list[Projection]:
-        """Versions with a state whose runs cover what the event runs cover; the others are built first."""
+        """Versions with a state that has its runs; the others are built first."""
         return [one for one in self._store.folded() if self._store.is_based(one)]
+
+    def _is_due(self, one: Projection, last_batch: int) -> bool:
+        """Whether a version gets a run of what came up to a batch, or its view folds that together with the tail."""
+        runs = self._runs(one.schema, "")
+        if one.sort != "regrouped" or not runs:
+            return True
+        found = self._store.con.execute(
+            "SELECT sum(applied), coalesce(sum(applied) FILTER (batch > ?), 0) FROM store.batches WHERE batch <= ?",
+            [publish.generation(runs), last_batch],
+        ).fetchone()
+        assert found is not None
+        total, left = found
+        return left >= min(self._lag * total, rows_at_once(self._store))
 
     def _runs(self, schema: str, stream: str) -> list[Part]:
         return [part for part in self._store.parts(schema, stream) if part.kind == "run"]
@@ -222,8 +237,8 @@ class Compaction:
         store = self._store
         events = [tail]
         mentions = [part for part in store.tails("mentions") if part.number == tail.number]
-        based = self._based()
-        made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in self._places()}
+        based = [one for one in self._based() if self._is_due(one, last_batch)]
+        made = {(schema, stream): _run(schema, stream, 0, last_batch) for schema, stream in _places(based)}
         steps: list[Step] = []
         for where in self._slices(events):
             step = [(made["store", "events"], _sorted(publish.union(events), where, SORTED["events"]))]
@@ -236,11 +251,10 @@ class Compaction:
             steps.append(step)
         for one in based:
             if one.sort == "regrouped":
-                before = publish.generation(self._runs(one.schema, ""))
-                groups = publish.touched(events, before)
                 # Not the events of the active tail: their conversations count as touched until they are compacted.
                 active = store.tails()[-1]
                 settled = [part for part in store.parts("store", "events") if part != active]
+                groups = publish.touched(settled, publish.generation(self._runs(one.schema, "")))
                 sql = (
                     f"SELECT {last_batch} AS generation, * FROM ({publish.fold(one, settled, publish.within(groups))})"
                 )
@@ -397,6 +411,10 @@ def rows_at_once(store: Store, builders: int = 1) -> int:
     (limit,) = store.con.execute("SELECT current_setting('memory_limit')").fetchall()[0]
     number, unit = limit.split()
     return max(_ROWS_A_SLICE_BESIDE, int(float(number) * _UNITS[unit]) // _BYTES_A_ROW // builders)
+
+
+def _places(based: list[Projection]) -> list[tuple[str, str]]:
+    return [*(("store", stream) for stream in STREAMS), *((one.schema, "") for one in based)]
 
 
 def _run(schema: str, stream: str, level: int, number: int) -> Part:

@@ -209,12 +209,13 @@ def within(groups: str) -> str:
 
 
 def touched(events: "list[Part]", after: int) -> str:
-    """Conversations with events in these parts, or whose members changed after a batch."""
+    """Conversations with events in these parts that came after a batch, or whose members changed after it."""
+    recent = [part for part in events if part.number > after]
     return f"""
         SELECT DISTINCT coalesce(t.conversation_id, e.thread_id) AS conversation_id
-        FROM ({union(events)}) AS e
+        FROM ({union(recent)}) AS e
         LEFT JOIN store.threads AS t USING (thread_id)
-        WHERE e.thread_id IS NOT NULL
+        WHERE e.thread_id IS NOT NULL AND e.batch > {after}
         UNION
         SELECT t.conversation_id
         FROM store.thread_changes AS c
@@ -239,7 +240,6 @@ def generation(runs: "list[Part]") -> int:
 
 
 def _state(store: "Store", projection: Projection) -> str:
-    tails = store.tails("events")
     runs = store.parts(projection.schema)
     if not store.is_based(projection):
         events = store.parts("store", "events")
@@ -248,7 +248,7 @@ def _state(store: "Store", projection: Projection) -> str:
         return fold(projection, events)
     if projection.sort == "merged":
         kept = [f"FROM {run.table}" for run in runs]
-        latest = [f"({delta(projection, tails, store.tails('mentions'))})"]
+        latest = [f"({delta(projection, store.tails(), store.tails('mentions'))})"]
         if store.has_endings:
             # Runs were made when nobody knew that the contact point would end, or end again: its events are read anew.
             ended = "(SELECT unnest([point_id, holding_id]) FROM store.holdings)"
@@ -260,8 +260,9 @@ def _state(store: "Store", projection: Projection) -> str:
             )
             latest += [f"({delta(projection, events, mentions, theirs)})"] if events else []
         return merge(projection, " UNION ALL BY NAME ".join([*kept, *latest]))
-    groups = touched(tails, generation(runs))
-    recent = fold(projection, store.parts("store", "events"), within(groups))
+    events = store.parts("store", "events")
+    groups = touched(events, generation(runs))
+    recent = fold(projection, events, within(groups))
     if not runs:
         return recent
     settled = f"""

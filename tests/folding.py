@@ -45,12 +45,18 @@ def empty_store() -> bytes:
 
 
 def fold(
-    path: Path | str, batches: Sequence[Sequence[Event]], *, compact_after: int = 10**9, columnar: bool = True
+    path: Path | str,
+    batches: Sequence[Sequence[Event]],
+    *,
+    compact_after: int = 10**9,
+    lag: float = 0.4,
+    columnar: bool = True,
 ) -> Store:
-    """A new store with the batches folded one after the other; compacted whenever the tail holds `compact_after`."""
+    """A new store with the batches folded one after the other; compacted whenever the tail holds `compact_after`, and
+    conversations seldomer, as where there are many events."""
     store = Store.open(path)
     folder = Folder(store)
-    compaction = Compaction(store, after=compact_after)
+    compaction = Compaction(store, after=compact_after, lag=lag)
     preparer = Preparer(Decoder(REGISTRY, columnar=columnar))
     for batch in batches:
         folded = folder.fold(preparer.prepare(records(batch)))

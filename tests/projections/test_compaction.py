@@ -17,8 +17,9 @@ from tests.oracle.compare import DEPEND_ON_NOW, VIEWS
 from tests.projections.test_against_oracle import assert_equal, cut
 from tests.strategies import random_log
 
-_SMALL = {"after": 80, "rows_a_slice": 45, "runs_a_level": 2}
-"""So that a few hundred events freeze often, take several slices, and are merged over several levels."""
+_SMALL = {"after": 80, "rows_a_slice": 45, "runs_a_level": 2, "lag": 0.5}
+"""So that a few hundred events freeze often, take several slices, are merged over several levels, and conversations
+are now made of one tail, now of several."""
 
 
 @pytest.fixture
@@ -181,6 +182,29 @@ def test_many_levels(path):
         moved = sum(store.con.execute(f"SELECT count(*) FROM {run.table}").fetchone()[0] for run in runs)
         assert moved > 900
         assert_equal(store, events)
+
+
+def test_conversations_are_made_anew_when_enough_has_come_for_them(path):
+    """What has come since their last run is folded by their view, wherever compaction has put it meanwhile."""
+    events = random_log(84, 1200)
+    random.Random(84).shuffle(events)
+    covered = []
+    with Store.open(path) as store:
+        folding = Folding(store, after=60, rows_a_slice=200, lag=0.25)
+        (regrouped,) = [one for one in store.folded() if one.sort == "regrouped"]
+        for start in range(0, 1200, 60):
+            folding.fold(events[start : start + 60])
+            folding.compaction.finish()
+            store.forget_parts()
+            runs = [part.number for part in store.parts(regrouped.schema)]
+            compacted = max(part.number for part in store.parts("store", "events") if part.kind == "run")
+            covered.append((max(runs), compacted))
+            if start % 240 == 180:
+                assert_equal(store, events[: start + 60])
+    assert covered[0][0] == covered[0][1], "the first tail is all that there is"
+    behind = [compacted - run for run, compacted in covered]
+    assert behind.count(0) >= 4
+    assert 2 <= max(behind) <= 0.25 * len(behind)
 
 
 def test_runs_are_sorted_by_contact_point(path):
