@@ -203,7 +203,7 @@ class Compaction:
         ).fetchone()
         assert found is not None
         total, left = found
-        return left >= min(self._lag * total, rows_at_once(self._store))
+        return bool(left >= min(self._lag * total, rows_at_once(self._store)))
 
     def _runs(self, schema: str, stream: str) -> list[Part]:
         return [part for part in self._store.parts(schema, stream) if part.kind == "run"]
