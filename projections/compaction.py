@@ -3,6 +3,7 @@
     build     a version that is new to the store: what it makes of all event runs, in slices; where nobody folds
               meanwhile, several versions at once (projections.at_once)
     freeze    a new tail takes the batches from here on; the full one stays readable
+    checkpoint, every few tails: the new one is empty, so that nobody waits for it
     slices    the frozen tail's rows, sorted, and what the deltas make of them, into staging tables, a part of the
               contact points at a time; readers do not see these yet
     swap      the staging tables become runs and the frozen tail goes, in one transaction
@@ -33,6 +34,7 @@ _BYTES_A_ROW = 3_000
 _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB"))}
 _RUNS_A_LEVEL = 8
 _LAG = 0.1
+_WAL_BYTES = 200_000_000
 _IDS = 1 << 128
 
 Steps = Generator[None, None, None]
@@ -229,7 +231,13 @@ class Compaction:
                 table = Part(schema="store", stream=stream, kind="tail", level=0, number=batch + 1).table
                 store.con.execute(f"CREATE TABLE {table} ({layout.ddl(columns)})")
             publish.refresh(store)
-        yield
+        try:
+            # Before the new tail has rows: batches wait for tables that have some.
+            if store.wal_bytes >= _WAL_BYTES:
+                yield from self._do(store.checkpoint)
+            yield
+        finally:
+            store.beside.stop()
         yield from self._compact_tail(tail, batch)
 
     def _compact_tail(self, tail: Part, last_batch: int) -> Steps:
@@ -341,24 +349,28 @@ class Compaction:
 
     def _stage(self, steps: list[Step]) -> Steps:
         """Run the steps into staging tables, each in a transaction of its own."""
-        beside, begun = self._store.beside, set[Part]()
+        begun = set[Part]()
         try:
             for step in steps:
-                if self._beside:
-                    yield from self._stage_beside(step, begun)
-                else:
-                    self._fill(step, begun)
+                yield from self._do(self._staging(step, begun))
                 begun.update(part for part, _ in step)
                 yield
         finally:
-            beside.stop()
+            self._store.beside.stop()
 
-    def _stage_beside(self, step: Step, begun: Set[Part]) -> Steps:
-        """A step in the other thread: again when it was stopped for a change of versions that is none of its own."""
+    def _staging(self, step: Step, begun: Set[Part]) -> Work:
+        return lambda con: self._fill(step, begun, con, lambda: self._store.beside.stopping)
+
+    def _do(self, work: Work) -> Steps:
+        """Work here, or in the other thread: again when it was stopped for a change of versions that is none of its
+        own."""
         beside, done = self._store.beside, False
+        if not self._beside:
+            work(self._store.con)
+            return
         while not done:
             began = time.monotonic()
-            beside.begin(lambda con: self._fill(step, begun, con, lambda: beside.stopping))
+            beside.begin(work)
             while beside.busy:
                 yield
             done = beside.took()
@@ -368,11 +380,10 @@ class Compaction:
         self,
         step: Step,
         begun: Set[Part],
-        beside: duckdb.DuckDBPyConnection | None = None,
+        con: duckdb.DuckDBPyConnection,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        con = beside or self._store.con
-        with self._store.transaction(beside):
+        with self._store.transaction(con):
             for part, sql in step:
                 if stopping():
                     raise duckdb.InterruptException("stopped")

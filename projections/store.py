@@ -12,7 +12,7 @@ DELETE, so readers never hold up a checkpoint; nothing big has a primary key or 
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,8 +111,8 @@ class Store:
         if memory_limit:
             config["memory_limit"] = memory_limit
         con = _connect(path, threads, config)
-        # A checkpoint compresses the tail, which compaction is going to do again: seldom. 256 MB are read in some 4 s.
-        con.execute("SET checkpoint_threshold = '256MB'")
+        # Compaction sees to checkpoints, of which no batch hears; this is for where it cannot keep up.
+        con.execute("SET checkpoint_threshold = '512MB'")
         # Ids leave as 16 bytes, not as text, where the fold reads its caches.
         con.execute("SET arrow_lossless_conversion = true")
         store = cls(con, path)
@@ -364,6 +364,20 @@ class Store:
             if told is None:
                 raise
             raise told from None
+
+    @property
+    def wal_bytes(self) -> int:
+        """How much DuckDB's write-ahead log holds."""
+        try:
+            return self.path.with_name(f"{self.path.name}.wal").stat().st_size
+        except OSError:
+            return 0
+
+    def checkpoint(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Put what the write-ahead log holds into the file; not while a reader looks at a table that is gone. Batches
+        go on meanwhile, except into tables that had rows when it began. Raises StoreFull, StoreError."""
+        with translated(self.path), suppress(duckdb.TransactionException):
+            con.execute("CHECKPOINT")
 
     def use_threads(self, count: int) -> None:
         """How many threads one statement may use from now on."""
