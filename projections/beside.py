@@ -5,15 +5,30 @@ are filled, from parts that nobody writes any more, so the two never meet in one
 while it works, so this is how a second core comes to help.
 """
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Event
 
 import duckdb
 
 Work = Callable[[duckdb.DuckDBPyConnection], None]
 
 _INTERRUPT_EVERY_S = 0.02
+_NICE = 10
+READERS_NICE = 15
+"""Whoever asks comes after both: the fold, and what is beside it."""
+
+
+def give_way(nice: int) -> None:
+    """From now on the thread that calls leaves the processor to those of the process that did not, or less (nice(1)),
+    where a system can do that for one thread alone: Linux."""
+    if sys.platform == "linux":
+        me = threading.get_native_id()
+        wanted = os.getpriority(os.PRIO_PROCESS, os.getpid()) + nice
+        # Never back: that takes a privilege.
+        os.setpriority(os.PRIO_PROCESS, me, max(wanted, os.getpriority(os.PRIO_PROCESS, me)))
 
 
 class Beside:
@@ -25,13 +40,13 @@ class Beside:
         self._pool: ThreadPoolExecutor | None = None
         self._con: duckdb.DuckDBPyConnection | None = None
         self._future: Future[None] | None = None
-        self._stopping = Event()
+        self._stopping = threading.Event()
 
     def begin(self, work: Work) -> None:
         """Begin with a piece of work; the one before has to be over."""
         assert not self.busy
         if self._pool is None or self._con is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="touchlog-beside")
+            self._pool = ThreadPoolExecutor(1, "touchlog-beside", give_way, (_NICE,))
             self._con = self._connect()
         self._stopping.clear()
         self._future = self._pool.submit(work, self._con)

@@ -1,12 +1,17 @@
 """Staging tables filled in another thread: the same rows, whatever is folded, changed or broken off meanwhile."""
 
+import os
 import random
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
 
 from projections import rebuild
+from projections.beside import READERS_NICE, give_way
 from projections.projection import all_projections
 from projections.store import Store
 from tests.projections.test_against_oracle import assert_equal, cut
@@ -112,3 +117,25 @@ def test_a_store_that_is_closed_breaks_it_off(tmp_path):
         store.beside.begin(lambda con: con.execute(_ENDLESS))
         began = time.monotonic()
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+def test_who_compacts_and_who_reads_gives_way_to_the_fold(store):
+    def niceness(_con=None):
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = niceness()
+    found = []
+    for _ in range(2):
+        store.beside.begin(lambda con: found.append(niceness(con)))
+        store.beside.wait(60)
+        assert store.beside.took()
+    assert found == [found[0]] * 2
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(give_way, READERS_NICE).result()
+        again = pool.submit(niceness).result()
+        # Less than it gives way already is not taken back, which an ordinary user could not do.
+        pool.submit(give_way, 0).result()
+        assert pool.submit(niceness).result() == again
+    assert mine < found[0] < again <= 19
+    assert niceness() == mine
