@@ -3,7 +3,8 @@
     build     a version that is new to the store: what it makes of all event runs, in slices; where nobody folds
               meanwhile, several versions at once (projections.at_once)
     freeze    a new tail takes the batches from here on; the full one stays readable
-    checkpoint, every few tails: the new one is empty, so that nobody waits for it
+    checkpoint
+              every few tails: the new one is empty, so no batch waits for it
     slices    the frozen tail's rows, sorted, and what the deltas make of them, into staging tables, a part of the
               contact points at a time; readers do not see these yet
     swap      the staging tables become runs and the frozen tail goes, in one transaction
@@ -34,7 +35,10 @@ _BYTES_A_ROW = 3_000
 _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB"))}
 _RUNS_A_LEVEL = 8
 _LAG = 0.1
-_WAL_BYTES = 200_000_000
+"""Of all events, which a run of `conversations` reads: a larger part would be seldomer, and more for each reader."""
+_WAL_BYTES_AN_EVENT = 700
+"""Of a full tail: some three of them have gone through DuckDB's log by then."""
+_LEAST_WAL_BYTES = 1_000_000
 _IDS = 1 << 128
 
 Steps = Generator[None, None, None]
@@ -233,7 +237,7 @@ class Compaction:
             publish.refresh(store)
         try:
             # Before the new tail has rows: batches wait for tables that have some.
-            if store.wal_bytes >= _WAL_BYTES:
+            if store.wal_bytes >= max(_LEAST_WAL_BYTES, _WAL_BYTES_AN_EVENT * self._after):
                 yield from self._do(store.checkpoint)
             yield
         finally:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 import pytest
 
-from projections import rebuild
+from projections import compaction, rebuild
 from projections.beside import READERS_NICE, give_way
 from projections.projection import all_projections
 from projections.store import Store
@@ -139,3 +139,51 @@ def test_who_compacts_and_who_reads_gives_way_to_the_fold(store):
         assert pool.submit(niceness).result() == again
     assert mine < found[0] < again <= 19
     assert niceness() == mine
+
+
+def test_a_checkpoint_every_few_tails_while_batches_go_on(store, monkeypatch):
+    monkeypatch.setattr(compaction, "_LEAST_WAL_BYTES", 0)
+    checkpoint, held = store.checkpoint, []
+
+    def slowly(con):
+        held.append(store.wal_bytes)
+        time.sleep(0.2)
+        checkpoint(con)
+        held.append(store.wal_bytes)
+
+    monkeypatch.setattr(store, "checkpoint", slowly)
+    events = random_log(97, 900)
+    folding = Folding(store, beside=True)
+    met = 0
+    for batch in cut(events, random.Random(97), 45):
+        folding.compaction.step()
+        before = len(held)
+        folding.fold(batch)
+        met += before % 2
+    folding.compaction.finish()
+    assert len(held) >= 4, "there is more than one checkpoint, and each ends"
+    assert met >= 3, "batches are folded meanwhile"
+    assert all(after < before for before, after in zip(held[::2], held[1::2], strict=True))
+    assert_equal(store, events)
+    path = store.path
+    store.close()
+    with Store.open(path) as again:
+        assert_equal(again, events)
+
+
+def test_a_checkpoint_that_an_old_snapshot_holds_up_comes_again(store, monkeypatch):
+    """A reader still looks at a table that is gone: nothing fails, and the log is kept meanwhile."""
+    folding = Folding(store, beside=True)
+    folding.fold(random_log(98, 100))
+    folding.compaction.finish()
+    reader = store.cursor()
+    reader.begin()
+    assert reader.execute("SELECT count(*) FROM touchlog.interactions").fetchone() == (100,)
+    folding.fold(random_log(99, 100))
+    folding.compaction.finish()
+    before = store.wal_bytes
+    store.checkpoint(store.cursor())
+    assert store.wal_bytes >= before > 0
+    reader.rollback()
+    store.checkpoint(store.cursor())
+    assert store.wal_bytes < before
