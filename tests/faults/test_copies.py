@@ -32,8 +32,8 @@ def _copies(home, truth, dice, count, *, stopped=True):
                 command.send(signal.SIGSTOP)
             folder = home.folder / f"copy{len(made)}"
             folder.mkdir()
-            # The database first, its log after it, as a person would type it.
-            for name in (home.store.name, home.store.name + ".wal"):
+            # The database first, its logs after it, as a person would type it.
+            for name in (home.store.name + ending for ending in ("", ".wal", ".wal.checkpoint")):
                 if (home.folder / name).exists():
                     shutil.copy(home.folder / name, folder / name)
             made.append(folder)
