@@ -12,7 +12,7 @@ DELETE, so readers never hold up a checkpoint; nothing big has a primary key or 
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -376,8 +376,12 @@ class Store:
     def checkpoint(self, con: duckdb.DuckDBPyConnection) -> None:
         """Put what the write-ahead log holds into the file; not while a reader looks at a table that is gone. Batches
         go on meanwhile, except into tables that had rows when it began. Raises StoreFull, StoreError."""
-        with translated(self.path), suppress(duckdb.TransactionException):
+        with translated(self.path), suppress(duckdb.TransactionException), closing(self.cursor()) as writer:
+            # While somebody writes DuckDB checkpoints beside them, otherwise it holds up every insert to its end.
+            writer.begin()
+            writer.execute("INSERT INTO store.meta VALUES (NULL, NULL)")
             con.execute("CHECKPOINT")
+            writer.rollback()
 
     def use_threads(self, count: int) -> None:
         """How many threads one statement may use from now on."""
