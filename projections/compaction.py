@@ -363,7 +363,7 @@ class Compaction:
             self._store.beside.stop()
 
     def _staging(self, step: Step, begun: Set[Part]) -> Work:
-        return lambda con: self._fill(step, begun, con, lambda: self._store.beside.stopping)
+        return lambda con: self._fill(step, begun, con, lambda: self._beside and self._store.beside.stopping)
 
     def _do(self, work: Work) -> Steps:
         """Work here, or in the other thread: again when it was stopped for a change of versions that is none of its

@@ -210,7 +210,7 @@ def within(groups: str) -> str:
 
 def touched(events: "list[Part]", after: int) -> str:
     """Conversations with events in these parts that came after a batch, or whose members changed after it."""
-    recent = [part for part in events if part.number > after]
+    recent = [part for part in events if part.kind == "tail" or part.number > after]
     return f"""
         SELECT DISTINCT coalesce(t.conversation_id, e.thread_id) AS conversation_id
         FROM ({union(recent)}) AS e
