@@ -368,10 +368,10 @@ class Compaction:
     def _do(self, work: Work) -> Steps:
         """Work here, or in the other thread: again when it was stopped for a change of versions that is none of its
         own."""
-        beside, done = self._store.beside, False
         if not self._beside:
             work(self._store.con)
             return
+        beside, done = self._store.beside, False
         while not done:
             began = time.monotonic()
             beside.begin(work)

@@ -238,7 +238,7 @@ class Store:
         return [version.projection for version in self.versions() if version.projection.sort != "plain"]
 
     def is_based(self, projection: Projection) -> bool:
-        """Whether a projection's runs cover what the event runs cover; until then its view reads all events."""
+        """Whether a projection has runs to go on from, or there are none of events; until then its view reads all."""
         return bool(self.parts(projection.schema)) or all(part.kind == "tail" for part in self.parts("store", "events"))
 
     @property
