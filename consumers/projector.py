@@ -112,7 +112,9 @@ class Projector:
             self._folder = Folder(store, temper=temper, bulk=bulk)
         self._dead_topics = DeadTopics(log, store, partitions=partitions) if dead_letter_topic else None
         self._errands = errands or Errands()
-        builders = (os.cpu_count() or 1) if bulk else 1
+        processors = os.cpu_count() or 1
+        builders = processors if bulk else 1
+        self._threads_at_the_end = processors - builders + 1
         self._compaction = Compaction(
             store,
             after=compact_after,
@@ -147,11 +149,7 @@ class Projector:
                 if self._dead_topics is not None:
                     self._dead_topics.close()
             if goal is not None:
-                self._compaction.take_all_the_time()
-            while goal is not None and not stop() and self._compaction.step(patience=_TAKE_S):
-                # A store that is only ever opened to catch up would never be compacted otherwise, and nothing built.
-                rebuild.settle(self._store, self._folder.positions)
-                self._say(started, goal, "compacting")
+                self._compact_all(goal, stop, started)
             self._compaction.stop()
             self._finish()
         return self._report(started, goal, "caught up" if self._reached(goal) else "stopped")
@@ -260,6 +258,15 @@ class Projector:
         if new:
             with self._store.transaction():
                 self._store.insert_rows("topics", new, self._folder.batch)
+
+    def _compact_all(self, goal: Mapping[TopicPartition, int], stop: Callable[[], bool], started: float) -> None:
+        """Compact and build what there is, with all of the machine: a store that is only ever opened to catch up would
+        never be compacted otherwise, and nothing built."""
+        self._compaction.take_all_the_time()
+        with self._store.using_threads(self._threads_at_the_end):
+            while not stop() and self._compaction.step(patience=_TAKE_S):
+                rebuild.settle(self._store, self._folder.positions)
+                self._say(started, goal, "compacting")
 
     def _finish(self) -> None:
         """Leave a store that opens fast: what its log holds goes into the file."""

@@ -391,10 +391,11 @@ class Compaction:
             for part, sql in step:
                 if stopping():
                     raise duckdb.InterruptException("stopped")
-                if part not in begun:
+                if part in begun:
+                    con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
+                else:
                     # What an attempt that failed has left there goes.
-                    con.execute(f"CREATE OR REPLACE TABLE {_staging(part)} AS FROM ({sql}) LIMIT 0")
-                con.execute(f"INSERT INTO {_staging(part)} BY NAME {sql}")
+                    con.execute(f"CREATE OR REPLACE TABLE {_staging(part)} AS {sql}")
 
     def _swap(self, made: list[Part], gone: list[Part]) -> None:
         store = self._store

@@ -383,9 +383,15 @@ class Store:
             con.execute("CHECKPOINT")
             writer.rollback()
 
-    def use_threads(self, count: int) -> None:
-        """How many threads one statement may use from now on."""
-        self.con.execute(f"SET external_threads = {_NOMINAL_THREADS - count + 1}")
+    @contextmanager
+    def using_threads(self, count: int) -> Iterator[None]:
+        """Within, one statement may use so many threads, or as many as it was opened with."""
+        ((before,),) = self.con.execute("SELECT current_setting('external_threads')").fetchall()
+        self.con.execute(f"SET external_threads = {min(before, _NOMINAL_THREADS - count + 1)}")
+        try:
+            yield
+        finally:
+            self.con.execute(f"SET external_threads = {before}")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same store, for a reader in another thread."""

@@ -154,14 +154,14 @@ def build_alone(store: Store, building: Callable[[int, int], None] = lambda _, _
     """Build what is to be built, with all of the machine and the store to itself; `building` as in `anyhow`."""
     processors = os.cpu_count() or 1
     builders = max(1, min(processors, sum(version.state == BUILDING for version in store.versions())))
-    # Threads of a statement beside those that build.
-    store.use_threads(processors - builders + 1)
     # Nobody waits for the next batch here, and a few large slices cost less than half of many small ones.
     compaction = Compaction(store, after=1 << 62, rows_a_slice=rows_at_once(store, builders), builders=builders)
-    while compaction.step():
-        store.forget_parts()
-        under_way = [version for version in store.versions() if version.total]
-        building(sum(version.done for version in under_way), sum(version.total for version in under_way))
+    # Threads of a statement beside those that build.
+    with store.using_threads(processors - builders + 1):
+        while compaction.step():
+            store.forget_parts()
+            under_way = [version for version in store.versions() if version.total]
+            building(sum(version.done for version in under_way), sum(version.total for version in under_way))
     rebuild.settle(store, store.positions())
 
 

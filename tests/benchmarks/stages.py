@@ -32,7 +32,9 @@ from schemas.registry import LockedRegistry
 from tests.benchmarks.synthetic import records
 
 _PARTITIONS = 6
-_INSERT = re.compile(r"\s*INSERT INTO (\w+)\.(?:(\w+?)(?:_(?:tail|run)[\d_]+)?(_staging)?)\s")
+_INSERT = re.compile(
+    r"\s*(?:INSERT INTO|CREATE OR REPLACE TABLE) (\w+)\.(?:(\w+?)(?:_(?:tail|run)[\d_]+)?(_staging)?)\s"
+)
 
 
 class Stages:
