@@ -20,6 +20,7 @@ from projections.as_of import Cut
 from projections.card_store import CardStore
 from projections.next_menu import next_menu
 from projections.projection import parse
+from projections.relations import MEMBERS, THREADS, scoped
 from projections.versions import CURRENT
 from schemas.contact_points import contact_point_id, plain_key
 
@@ -30,6 +31,31 @@ _FEW = 12
 """Contact points whose rows are looked up one by one."""
 _LIVE = f"SELECT text, build FROM ({CURRENT}) WHERE state = 'live' ORDER BY name"
 
+
+def _threads_among(some: str) -> str:
+    """`threads`, of some threads alone."""
+    return scoped(THREADS, {"thread_changes": f"FROM store.thread_changes WHERE thread_id IN ({some})"})
+
+
+_EVER = "SELECT contact_point_id FROM store.member_changes WHERE customer_id = $customer"
+_MEMBERS_OF = f"""
+    SELECT contact_point_id
+    FROM ({scoped(MEMBERS, {"member_changes": f"FROM store.member_changes WHERE contact_point_id IN ({_EVER})"})})
+    WHERE customer_id = $customer
+"""
+"""Whose they are now is asked of those alone that ever were the customer's: no filter gets beneath `max_by`."""
+
+_CONVERSED = "SELECT thread_id FROM store.thread_changes WHERE conversation_id IN (FROM mine)"
+_THREADS_OF = f"""
+    WITH own AS MATERIALIZED (SELECT DISTINCT thread_id FROM ({{own}}) WHERE thread_id IS NOT NULL),
+    mine AS MATERIALIZED (
+        SELECT coalesce(t.conversation_id, thread_id) AS conversation_id
+        FROM own LEFT JOIN ({_threads_among("FROM own")}) AS t USING (thread_id)
+    )
+    FROM mine
+    UNION
+    SELECT thread_id FROM ({_threads_among(_CONVERSED)}) WHERE conversation_id IN (FROM mine)
+"""
 
 TimeLimit = Callable[[duckdb.DuckDBPyConnection, float], AbstractContextManager[object]]
 """Interrupts a connection once so many seconds are over, as long as the block lasts."""
@@ -101,7 +127,7 @@ def _members(con: duckdb.DuckDBPyConnection, one: UUID) -> list[UUID]:
     """The customer's id and the ids of the contact points."""
     found = con.execute("SELECT customer_id FROM store.members WHERE contact_point_id = ?", [one]).fetchone()
     customer = one if found is None else found[0]
-    rows = con.execute("SELECT contact_point_id FROM store.members WHERE customer_id = ?", [customer]).fetchall()
+    rows = con.execute(_MEMBERS_OF, {"customer": customer}).fetchall()
     return [customer, *(member for (member,) in rows if member != customer)]
 
 
@@ -230,7 +256,7 @@ def _rows(
         f"""
         WITH near AS MATERIALIZED (
             SELECT event_id, contact_point_id FROM store.rows
-            WHERE list_contains($threads::UUID[], thread_id) AND {cut.where}
+            WHERE thread_id IN (SELECT unnest($threads::UUID[])) AND {cut.where}
         ),
         -- What somebody stated elsewhere about one of these contact points binds it too.
         said AS MATERIALIZED (
@@ -282,19 +308,8 @@ def _stamped(table: str, rows: Sequence[Sequence[Any]], *, batch: int = 0) -> pa
 
 def _threads(con: duckdb.DuckDBPyConnection, ids: list[Any]) -> list[Any]:
     """The threads of the conversations that these contact points take part in."""
-    rows = con.execute(
-        f"""
-        WITH own AS (
-            SELECT DISTINCT coalesce(t.conversation_id, r.thread_id) AS conversation_id
-            FROM ({_of("SELECT thread_id FROM store.rows", ids, " AND thread_id IS NOT NULL")}) AS r
-            LEFT JOIN store.threads AS t USING (thread_id)
-        )
-        SELECT conversation_id FROM own
-        UNION
-        SELECT t.thread_id FROM store.threads AS t JOIN own USING (conversation_id)
-        """
-    ).fetchall()
-    return [thread for (thread,) in rows]
+    own = _of("SELECT thread_id FROM store.rows", ids)
+    return [thread for (thread,) in con.execute(_THREADS_OF.format(own=own)).fetchall()]
 
 
 def _insert(scratch: duckdb.DuckDBPyConnection, table: str, rows: Any, *, once: str = "") -> None:

@@ -14,11 +14,13 @@ import pyarrow as pa
 from projections import as_of, layout
 from projections.as_of import Cut
 from projections.identity_rules import MOST_POSSIBLE
+from projections.relations import MEMBERS, scoped
 from schemas.contact_points import contact_point_id, plain_key
 
 _AT_ONCE = 500
 """Neighbours of a contact point that are looked up together: some make a switchboard known as one."""
 
+_CHANGES = "FROM store.member_changes WHERE contact_point_id IN (SELECT unnest($ids::UUID[]))"
 _FROM = "coalesce(make_timestamptz($since::BIGINT), '-infinity'::TIMESTAMPTZ)"
 
 _WINDOWS = """
@@ -108,11 +110,7 @@ def found(con: duckdb.DuckDBPyConnection, keys: Collection[str], customer: UUID,
 
 def _members(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, tuple[UUID, bool]]:
     ids = {contact_point_id(name): name for name in names}
-    known = con.execute(
-        "SELECT contact_point_id, customer_id, shared FROM store.members"
-        " WHERE contact_point_id IN (SELECT unnest(?::UUID[]))",
-        [list(ids)],
-    ).fetchall()
+    known = con.execute(scoped(MEMBERS, {"member_changes": _CHANGES}), {"ids": list(ids)}).fetchall()
     belonging = {one: (customer, shared) for one, customer, shared in known}
     return {name: belonging.get(one, (one, False)) for one, name in ids.items()}
 

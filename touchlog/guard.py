@@ -34,6 +34,8 @@ _LOCKS = (
     "SET allow_community_extensions = false",
     "SET python_enable_replacements = false",
     "SET enable_external_access = false",
+    # For the fold, which takes more threads while nothing else is left to do (projections.store.Store.using_threads).
+    "SET allowed_configs = ['external_threads']",
     "SET lock_configuration = true",
 )
 _DAMAGED = re.compile("Corrupt database file|Could not read enough bytes from file")
@@ -44,8 +46,9 @@ _PATIENCE = 0.05
 def lock_down(con: duckdb.DuckDBPyConnection) -> None:
     """Lock the whole DuckDB instance of `con`, for all its connections and for good; a second time does nothing.
 
-    Afterwards Arrow data has to be `register()`ed to be read, and `SET` fails, so whoever opened the instance makes
-    its own settings first. Spilling to the temporary folder and checkpoints go on working.
+    Afterwards Arrow data has to be `register()`ed to be read, and `SET` of anything but `external_threads` fails, so
+    whoever opened the instance makes its own settings first. Spilling to the temporary folder and checkpoints go on
+    working.
     """
     locked = con.execute("SELECT current_setting('lock_configuration')").fetchone()
     if locked == (True,):

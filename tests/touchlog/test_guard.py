@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from projections.store import Store
 from schemas.errors import QueryRefused
 from touchlog import guard
 from touchlog.statements import REFUSED_FUNCTIONS
@@ -290,10 +291,26 @@ def test_the_lock_down_alone_keeps_files_settings_and_python_out(writer: duckdb.
         f"ATTACH '{store.parent}/other.duckdb'",
         "SET lock_configuration = false",
         "SET enable_external_access = true",
+        "SET allowed_configs = ['lock_configuration']",
+        "SET threads = 1",
         "SELECT * FROM python_table",
     ):
         with pytest.raises(duckdb.Error):
             con.execute(sql)
+
+
+def test_the_fold_of_a_locked_store_still_takes_more_threads_and_gives_them_back(tmp_path: Path):
+    def external() -> object:
+        return store.con.execute("SELECT current_setting('external_threads')").fetchone()
+
+    with Store.open(tmp_path / "views.duckdb", threads=2) as store:
+        guard.lock_down(store.con)
+        with store.using_threads(4):
+            assert external() == (253,)
+        assert external() == (255,)
+        with store.using_threads(1):
+            # Never fewer than it was opened with.
+            assert external() == (255,)
 
 
 def test_what_is_locked_down_can_still_spill_and_take_arrow(store: Path):
