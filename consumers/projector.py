@@ -199,6 +199,7 @@ class Projector:
                 self._size.folded(len(prepared), spent)
                 self._pulse.folded(folded, spent)
                 self._compaction.appended(folded.applied)
+                self._compaction.hurries = self._lag(ahead.ends) >= self._size.now
                 self._count(folded)
                 ahead.folded = self._folder.positions
                 if folded.parked and self._dead_topics is not None:
@@ -285,6 +286,10 @@ class Projector:
             parked=self._progress.parked + folded.parked,
         )
 
+    def _lag(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Records that are left to fold."""
+        return sum(max(0, end - self._folder.positions.get(at, 0)) for at, end in ends.items())
+
     def _say(self, started: float, goal: Mapping[TopicPartition, int] | None, state: str) -> Progress:
         """One more round of the loop."""
         self._pulse.cycled(state)
@@ -299,8 +304,7 @@ class Projector:
         goal: Mapping[TopicPartition, int] | None,
         state: str,
     ) -> Progress:
-        target = self._ends if goal is None else goal
-        lag = sum(max(0, end - self._folder.positions.get(at, 0)) for at, end in target.items())
+        lag = self._lag(self._ends if goal is None else goal)
         self._progress = replace(self._progress, lag=lag, seconds=time.monotonic() - started, state=state)
         if self._on_progress is not None:
             self._on_progress(self._progress)

@@ -32,24 +32,25 @@ def give_way(nice: int) -> None:
 
 
 class Beside:
-    """A thread that does one piece of work after the other. All calls come from the thread that folds."""
+    """Threads that do one piece of work after the other. All calls come from the thread that folds."""
 
     def __init__(self, connect: Callable[[], duckdb.DuckDBPyConnection]) -> None:
         """`connect` makes a connection to the same store."""
         self._connect = connect
-        self._pool: ThreadPoolExecutor | None = None
+        # A thread cannot become less nice without a privilege, so there are two, of which one works at a time.
+        self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._con: duckdb.DuckDBPyConnection | None = None
         self._future: Future[None] | None = None
         self._stopping = threading.Event()
 
-    def begin(self, work: Work) -> None:
-        """Begin with a piece of work; the one before has to be over."""
+    def begin(self, work: Work, *, nice: bool = True) -> None:
+        """Begin with a piece of work, `nice` to the fold or not; the one before has to be over."""
         assert not self.busy
-        if self._pool is None or self._con is None:
-            self._pool = ThreadPoolExecutor(1, "touchlog-beside", give_way, (_NICE,))
-            self._con = self._connect()
+        if nice not in self._pools:
+            self._pools[nice] = ThreadPoolExecutor(1, "touchlog-beside", give_way, (_NICE if nice else 0,))
+        self._con = self._con or self._connect()
         self._stopping.clear()
-        self._future = self._pool.submit(work, self._con)
+        self._future = self._pools[nice].submit(work, self._con)
 
     @property
     def busy(self) -> bool:
@@ -86,9 +87,10 @@ class Beside:
             self.wait(_INTERRUPT_EVERY_S)
 
     def close(self) -> None:
-        """Break off, and let thread and connection go."""
+        """Break off, and let threads and connection go."""
         self.stop()
-        if self._pool is not None and self._con is not None:
-            self._pool.shutdown()
+        for pool in self._pools.values():
+            pool.shutdown()
+        if self._con is not None:
             self._con.close()
-        self._pool = self._con = None
+        self._pools, self._con = {}, None

@@ -1,9 +1,12 @@
-"""A store for one customer at a time: the views' own SQL, each evaluated once into a table, by plans that are kept.
+"""A store for one customer at a time: the views' own SQL, each evaluated once into a table.
 
 To plan the views takes DuckDB far longer than to run them over one customer's rows, and each that reads another plans
-and runs that again. Here every relation is a table, filled by one prepared INSERT from the tables before it, so a card
-costs their running alone. What people read elsewhere as `touchlog.<view>` or `touchlog.<view>_at(now)` has the same
-names here.
+and runs that again. Here every relation is a table, filled by one INSERT from the tables before it, so each is planned
+once a card. What people read elsewhere as `touchlog.<view>` or `touchlog.<view>_at(now)` has the same names here.
+
+The plans are not kept from card to card. DuckDB 1.5 plans by what tables hold then, which is nothing, and prepared
+statements gave wrong values over the rows that came later, unless the optimizers `statistics_propagation` and
+`compressed_materialization` were off; that saved a tenth of a card's time.
 """
 
 import re
@@ -32,7 +35,7 @@ _TABLES = {
     "mention_rows": "store.mentions_tail_00000000",
 }
 _PUBLIC = re.compile(r"\btouchlog\.(\w+?)(?:_at\(now_at\)|\b(?!\())")
-_NOW = "$1::TIMESTAMPTZ"
+_NOW = "$now::TIMESTAMPTZ"
 
 
 class CardStore:
@@ -43,7 +46,7 @@ class CardStore:
 
     def __init__(self, live: Sequence[Projection]) -> None:
         self.con = duckdb.connect(":memory:", config={"threads": 1})
-        self._steps: list[tuple[str, bool]] = []
+        self._steps: dict[str, str] = {}
         self.con.execute("SET TimeZone = 'UTC'")
         for schema in ("store", "card", "touchlog"):
             self.con.execute(f"CREATE SCHEMA {schema}")
@@ -67,8 +70,9 @@ class CardStore:
 
     def fill(self, now: datetime) -> None:
         """Evaluate everything over the rows that are there, as of `now`."""
-        for name, timed in self._steps:
-            self.con.execute(f"EXECUTE {name}" + (f"(TIMESTAMPTZ '{now.isoformat()}')" if timed else ""))
+        moment = f"TIMESTAMPTZ '{now.isoformat()}'"
+        for name, sql in self._steps.items():
+            self.con.execute(f"INSERT INTO card.{name} {sql.replace(_NOW, moment)}")
 
     def _evaluate(self, projection: Projection) -> None:
         if projection.sort != "plain":
@@ -97,18 +101,14 @@ class CardStore:
         """The tables of the relations that a text names; those that are derived are evaluated before it."""
         found = {name for name in (*_TABLES, *DERIVED) if re.search(rf"\b(?:FROM|JOIN)\s+{name}\b(?!\.)", text)}
         for name in DERIVED:
-            if name in found and not self._has(name):
+            if name in found and name not in self._steps:
                 self._step(name, scoped(DERIVED[name], self._relations(DERIVED[name]), derived={}))
         return {name: _TABLES.get(name, f"card.{name}") for name in found}
 
-    def _has(self, name: str) -> bool:
-        return any(step == name for step, _ in self._steps)
-
     def _step(self, name: str, sql: str) -> None:
-        """A table of what the SQL gives, and a plan that fills it."""
+        """A table of what the SQL gives."""
         self.con.execute(f"CREATE TABLE card.{name} AS FROM ({sql.replace(_NOW, 'now()')}) LIMIT 0")
-        self.con.execute(f"PREPARE {name} AS INSERT INTO card.{name} {sql}")
-        self._steps.append((name, _NOW in sql))
+        self._steps[name] = sql
 
 
 def _with_read(names: Collection[str], known: dict[str, Projection]) -> set[str]:

@@ -80,6 +80,8 @@ class Compaction:
         self._build_share = build_share
         self._builders = builders
         self._bulk = self._build_last = bulk
+        self.hurries = False
+        """Whether there is a backlog. Nothing gives way to the fold then: what is put off costs more than it saves."""
         self._steps: Steps | None = None
         self._building: Projection | None = None
         self._versions = store.versions()
@@ -156,7 +158,7 @@ class Compaction:
     def take_all_the_time(self) -> None:
         """No batches are waited for any more: building need not leave time to them."""
         self._build_share, self._rest_until = 1.0, 0.0
-        self._build_last, self._looked = False, False
+        self._build_last, self._looked, self.hurries = False, False, True
 
     def stop(self) -> None:
         """Break off what goes on; what was staged is made anew when it is begun again."""
@@ -374,7 +376,7 @@ class Compaction:
         beside, done = self._store.beside, False
         while not done:
             began = time.monotonic()
-            beside.begin(work)
+            beside.begin(work, nice=not self.hurries)
             while beside.busy:
                 yield
             done = beside.took()

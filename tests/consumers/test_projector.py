@@ -8,6 +8,7 @@ import pytest
 
 from consumers.projector import Projector
 from log.log import TopicPartition
+from projections.beside import Beside
 from projections.store import Store
 from schemas.errors import LogError, OffsetBeyondEnd, OffsetConflict, RetentionLost, TopicRecreated
 from schemas.topics import TOPICS, topic_of
@@ -129,6 +130,28 @@ def test_what_is_appended_while_it_runs_is_folded(home):
         assert "idle" in seen
         assert "folding" in seen
         assert_equal(store, events)
+
+
+def test_compaction_gives_way_unless_there_is_a_backlog(home, monkeypatch):
+    begin, nices = Beside.begin, []
+
+    def noted(self, work, *, nice):
+        nices.append(nice)
+        begin(self, work, nice=nice)
+
+    monkeypatch.setattr(Beside, "begin", noted)
+    with home.open() as log:
+        publish(log, random_log(46, 600))
+    home.run(batch_size=100, compact_after=200)
+    assert not nices[0]
+
+    nices.clear()
+    with home.open() as log, Store.open(home.store) as store:
+        publish(log, random_log(47, 300))
+        # All of it is one batch: afterwards nothing is left to read.
+        projector = Projector(log, store, REGISTRY, compact_after=200)
+        projector.run(stop=lambda: bool(nices))
+    assert all(nices)
 
 
 def _publish_slowly(home, events):

@@ -126,11 +126,11 @@ def test_who_compacts_and_who_reads_gives_way_to_the_fold(store):
 
     mine = niceness()
     found = []
-    for _ in range(2):
-        store.beside.begin(lambda con: found.append(niceness(con)))
+    for nice in (True, False, True):
+        store.beside.begin(lambda con: found.append(niceness(con)), nice=nice)
         store.beside.wait(60)
         assert store.beside.took()
-    assert found == [found[0]] * 2
+    assert found == [found[0], mine, found[0]]
     with ThreadPoolExecutor(1) as pool:
         pool.submit(give_way, READERS_NICE).result()
         again = pool.submit(niceness).result()
