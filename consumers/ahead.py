@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from consumers.batch_size import BatchSize
+from consumers.joined import joined
 from consumers.patience import Away, Patience
 from consumers.prepare import Prepared, Preparer
 from consumers.pulse import Pulse
@@ -20,6 +21,10 @@ from log.log import Log, LogReader, TopicPartition
 from schemas.errors import RetryLater
 
 _WAITING = 2
+_AT_ONCE = 70_000
+"""Records that are read and prepared together: what the processor's caches bear. A batch may be of several such."""
+_BACKLOG = 30_000
+"""So many records are read ahead of the fold, however large the batches are."""
 _POLL_S = 0.1
 _ENDS_EVERY_S = 1.0
 
@@ -99,21 +104,37 @@ class ReadAhead:
             self._pulse.reader_left()
 
     def _step(self, reader: LogReader) -> None:
-        if not self._is_behind() and not self._wanted.wait(_POLL_S):
+        left, behind = self._size.now, self._is_behind()
+        if not behind and not self._wanted.wait(_POLL_S):
             return
-        batch = self._patience.ask("log", lambda: reader.poll(self._size.now, _POLL_S))
+        pieces: list[Prepared] = []
+        while left > 0 and (piece := self._piece(reader, asked := min(left, _AT_ONCE), more=bool(pieces))) is not None:
+            pieces.append(piece)
+            # From a backlog a batch is filled, unless the log gives less, as of large records; near the end it is what
+            # has come.
+            left = min(left - len(piece), self._left()) if behind and len(piece) == asked else 0
+        if pieces:
+            self._wanted.clear()
+            self._offer(joined(pieces))
+
+    def _piece(self, reader: LogReader, most: int, *, more: bool) -> Prepared | None:
+        """The next records, prepared, or `more` for the same batch; None where none came in time, or when stopping."""
+        batch = self._patience.ask("log", lambda: reader.poll(most, _POLL_S))
         if batch is None or not (len(batch) or batch.next_positions):
-            return
-        self._pulse.read(batch.timestamps)
+            return None
+        self._pulse.read(batch.timestamps, more=more)
         prepared = self._patience.ask("registry", lambda: self._preparer.prepare(batch))
         if prepared is not None:
             self._positions.update({TopicPartition(*at): offset for at, offset in batch.next_positions.items()})
-            self._wanted.clear()
-            self._offer(prepared)
+        return prepared
 
     def _is_behind(self) -> bool:
-        """Whether there is a whole batch more to read, as far as is known."""
-        return sum(max(0, self.ends.get(at, 0) - offset) for at, offset in self._positions.items()) >= self._size.now
+        """Whether there is a whole batch more to read, or as much as nobody waits for, as far as is known."""
+        return self._left() >= min(self._size.now, _BACKLOG)
+
+    def _left(self) -> int:
+        """Records that are left to read, as far as is known."""
+        return sum(max(0, self.ends.get(at, 0) - offset) for at, offset in self._positions.items())
 
     def _ask_for_ends(self) -> None:
         if time.monotonic() - self._asked > _ENDS_EVERY_S:

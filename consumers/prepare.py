@@ -5,6 +5,7 @@ Everything here is a function of the batch alone, so it runs beside the fold, ah
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from consumers.replies import ANSWERED, TOLD, Named, in_thread
 from log.log import Positions, RecordBatch
 from projections import layout
 from schemas.errors import InvalidEvent
+
+Told = TypeVar("Told", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,19 +173,11 @@ class Preparer:
             point_is_self=seen,
             mentions=mentions,
             mention_rows=other_rows,
-            pairs=[
-                (row + int(start), assurance, one, other)
-                for part, start in zip(parts, starts, strict=False)
-                for row, assurance, one, other in part.pairs
-            ],
-            statements=[
-                (row + int(start), verb, one, other)
-                for part, start in zip(parts, starts, strict=False)
-                for row, verb, one, other in part.statements
-            ],
+            pairs=moved([part.pairs for part in parts], starts),
+            statements=moved([part.statements for part in parts], starts),
             thread_rows=np.concatenate([np.arange(count), case_rows])[named],
             thread_ids=named_ids,
-            edges=_moved([part.edges for part in parts], starts),
+            edges=moved([part.edges for part in parts], starts),
             told=messages[0],
             answered=messages[1],
             bad=bad,
@@ -221,6 +216,14 @@ def without_rows(prepared: Prepared, gone: Mask) -> Prepared:
     )
 
 
+def moved(parts: Sequence[Sequence[Told]], starts: npt.NDArray[np.int64]) -> list[Told]:
+    """Tuples that begin with a row of their part: those of all parts, with the row of the whole."""
+    found: list[Any] = []
+    for tuples, start in zip(parts, starts.tolist(), strict=False):
+        found += [(row + start, *said) for row, *said in tuples] if start else tuples
+    return found
+
+
 def _all_but(count: int, places: Sequence[int]) -> list[BadRecord]:
     """All places but these as records to leave out."""
     left, reason = set(places), InvalidEvent("left out")
@@ -244,9 +247,3 @@ def _in_threads(arrays: Sequence[pa.Array], in_thread: Mask) -> tuple[pa.Array, 
 
 def _column(arrays: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([array.cast(kind) for array in arrays], kind)
-
-
-def _moved(parts: Sequence[Sequence[Pair]], starts: npt.NDArray[np.int64]) -> list[Pair]:
-    return [
-        (row + int(start), one, other) for pairs, start in zip(parts, starts, strict=False) for row, one, other in pairs
-    ]

@@ -162,13 +162,16 @@ class Pulse:
         """Reading begins again from the store's positions: what was read and not folded is not there any more."""
         self._reading.clear()
 
-    def read(self, timestamps: Sequence[int]) -> None:
-        """A batch was read; its records' timestamps, in milliseconds since 1970."""
+    def read(self, timestamps: Sequence[int], *, more: bool = False) -> None:
+        """A batch was read, or `more` of the last one; its records' timestamps, in milliseconds since 1970."""
         oldest = min(timestamps, default=None)
         if oldest is not None and not _plausible(oldest):
             # Of a foreign producer they may be anything; a Kafka record without one has -1.
             oldest = min(filter(_plausible, timestamps), default=None)
-        self._reading.append(oldest)
+        if more:
+            self._reading[-1] = min(filter(None, (oldest, self._reading[-1])), default=None)
+        else:
+            self._reading.append(oldest)
 
     def folded(self, folded: Folded, seconds: float) -> None:
         """The oldest batch that was read is folded now; its transaction took so long."""

@@ -24,7 +24,7 @@ from projections.verify import Mismatch, Snapshot
 from schemas.errors import ConfigurationError, LogError, OffsetBeyondEnd, RetentionLost, TopicRecreated
 from schemas.registry import Registry
 
-_MORE_AT_ONCE = 10
+_MORE_AT_ONCE = 7
 """Times the records of a batch where nobody waits to read it: each becomes a run."""
 
 __all__ = ["Part", "Replayed", "fold_again", "from_log", "same_as_log"]

@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -155,3 +155,14 @@ def put(batch: RecordBatch, event: Event, value: Value, *, topic: str | None = N
     batch.values.append(value[0])
     batch.headers.append(value[1])
     return place
+
+
+def mixed(events: Sequence[Event], poison: Iterable[tuple[str, int]]) -> RecordBatch:
+    """The events as records, poison made of some of them put before them at the places."""
+    batch = RecordBatch()
+    for place, event in enumerate(events):
+        for name, at in poison:
+            if at % len(events) == place:
+                put(batch, event, POISON[name].make(event))
+        put(batch, event, in_header_form(event) if place % 4 == 3 else (framed(event), ()))
+    return batch

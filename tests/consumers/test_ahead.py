@@ -2,10 +2,13 @@
 
 import time
 
+from consumers import ahead as ahead_of_the_fold
 from consumers.ahead import ReadAhead
 from consumers.batch_size import BatchSize
 from consumers.decode import Decoder
+from consumers.fold import Folded
 from consumers.prepare import Preparer
+from log.embedded import EmbeddedLog
 from schemas.topics import TOPICS
 from tests.consumers.publishing import publish
 from tests.folding import REGISTRY
@@ -51,3 +54,29 @@ def test_of_a_backlog_batches_wait_for_the_fold(home):
         with ahead_of(log, batch_size=100).running() as ahead:
             wait_for(ahead._ready.full)
             take(ahead, 600)
+
+
+def test_a_large_batch_is_read_and_prepared_in_pieces(home, monkeypatch):
+    monkeypatch.setattr(ahead_of_the_fold, "_AT_ONCE", 7)
+    events = random_log(48, 200)
+    with home.open() as log:
+        publish(log, events)
+        with ahead_of(log, batch_size=60).running() as ahead:
+            sizes = []
+            while sum(sizes) < len(events):
+                batch = ahead.take(PATIENCE_S)
+                assert len(batch.places) == len(batch)
+                sizes.append(len(batch))
+                ahead._pulse.folded(Folded(read=len(batch), applied=len(batch), duplicates=0, parked=0), 0.1)
+            # Kafka gives records as they were fetched, the embedded log as many as are asked for.
+            assert max(sizes) == 60 if isinstance(log, EmbeddedLog) else max(sizes) <= 60
+            assert not ahead._pulse._reading, "a batch was read once, however many pieces it came in"
+
+
+def test_what_is_left_of_a_backlog_is_read_ahead_though_it_fills_no_batch(home, monkeypatch):
+    monkeypatch.setattr(ahead_of_the_fold, "_BACKLOG", 50)
+    with home.open() as log:
+        publish(log, random_log(49, 120))
+        with ahead_of(log, batch_size=1_000).running() as ahead:
+            wait_for(lambda: not ahead._ready.empty())
+            take(ahead, 120)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from consumers import ahead
 from consumers.replay import fold_again
 from projections.compaction import Compaction
 from projections.exchange import next_of
@@ -18,6 +19,12 @@ from tests.strategies import random_log
 
 _SMALL = {"batch_size": 9, "compact_after": 70}
 """A log of a few hundred events is several batches, each of them a run."""
+
+
+@pytest.fixture(autouse=True)
+def pieces(monkeypatch):
+    """Batches that are read in pieces, as large ones are."""
+    monkeypatch.setattr(ahead, "_AT_ONCE", 25)
 
 
 @pytest.fixture

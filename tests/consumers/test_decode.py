@@ -20,7 +20,7 @@ from log.log import RecordBatch
 from schemas.codec import parsed, to_record
 from schemas.errors import UnknownSchema
 from schemas.models import EVENT_MODELS, Event
-from tests.consumers.poison import POISON, framed, in_header_form, put
+from tests.consumers.poison import POISON, framed, mixed, put
 from tests.folding import REGISTRY, records
 from tests.strategies import logs, random_log
 
@@ -62,19 +62,8 @@ def _told(bad: BadRecord):
 def test_columns_are_rows_with_poison_among_them(preparers, log, poison):
     if not log:
         return
-    batch = _mixed(log, poison)
+    batch = mixed(log, poison)
     assert_prepared_equal(*(preparer.prepare(batch) for preparer in preparers))
-
-
-def _mixed(events, poison):
-    """The events as records, poison made of some of them put before them at the places."""
-    batch = RecordBatch()
-    for place, event in enumerate(events):
-        for name, at in poison:
-            if at % len(events) == place:
-                put(batch, event, POISON[name].make(event))
-        put(batch, event, in_header_form(event) if place % 4 == 3 else (framed(event), ()))
-    return batch
 
 
 @pytest.mark.parametrize("seed", range(4))
