@@ -30,7 +30,8 @@ def joined(parts: Sequence[Prepared]) -> Prepared:
         return np.concatenate([of(part) + begin for part, begin in zip(parts, begins, strict=True)])
 
     def named(of: Callable[[Prepared], Named]) -> Named:
-        return Named(rows=together(lambda part: of(part).rows, starts), ids=Ids.concat([of(part).ids for part in parts]))
+        rows = together(lambda part: of(part).rows, starts)
+        return Named(rows=rows, ids=Ids.concat([of(part).ids for part in parts]))
 
     return Prepared(
         batch=_records([part.batch for part in parts]),

@@ -1,5 +1,7 @@
 """Several prepared batches as one: what they say together is what the records say when they are prepared together."""
 
+from itertools import pairwise
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +68,7 @@ def test_pieces_say_what_the_whole_says(log, poison, cuts, gone):
     bounds = [0, *sorted(min(cut, len(batch)) for cut in cuts), len(batch)]
     preparer = Preparer(Decoder(REGISTRY))
     whole = preparer.prepare(piece(batch, 0, len(batch)))
-    pieces = [preparer.prepare(piece(batch, *some)) for some in zip(bounds, bounds[1:], strict=False)]
+    pieces = [preparer.prepare(piece(batch, *some)) for some in pairwise(bounds)]
     together = joined(pieces)
     assert said(together) == said(whole)
 
