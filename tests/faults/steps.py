@@ -45,7 +45,9 @@ _PLACES = {
     ("projections.rebuild", "settle"): "settle",
     ("projections.compaction", "_build"): "build",
 }
-_INSERT = re.compile(r"\s*INSERT INTO \w+\.(?:([a-z_]+?)(?:_tail_\d+)?|\w+_staging)\s")
+_INSERT = re.compile(
+    r"\s*(?:INSERT INTO \w+\.(?:([a-z_]+?)(?:_tail_\d+)?|\w+_staging)|CREATE OR REPLACE TABLE \w+\.\w+_staging)\s"
+)
 
 FOLD_TABLES = (
     "events",

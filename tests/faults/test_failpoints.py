@@ -4,8 +4,11 @@ import signal
 
 import pytest
 
+from consumers.projector import Projector
+from projections.store import Store
 from tests.faults.checks import Truth, assert_whole, look
-from tests.faults.steps import AHEAD, ALL, CHECKPOINT, COMPACTION, FOLD, OFTEN, START
+from tests.faults.steps import AHEAD, ALL, CHECKPOINT, COMPACTION, FOLD, OFTEN, START, Steps, watch
+from tests.folding import REGISTRY
 
 _KEY = (
     "open.commit.before",
@@ -47,6 +50,26 @@ def test_killed_at_every_step(home, row, dice, times):
     home.project_to_the_end()
     assert rounds == 0 or set(chosen) == set(ALL)
     assert_whole(home, truth)
+
+
+@pytest.mark.form(ci="embedded", short="embedded")
+def test_the_loop_has_every_step(home, row, dice):
+    """At a step that the loop does not come to any more no fault would strike, and the form of CI would not show it."""
+    row.fault = "none: which steps the loop passes"
+    truth, steps = Truth(dice=dice), Steps(None, 1, lambda _: None)
+    unwatch = watch(steps)
+    try:
+        for row.runs in range(1, _TRIES + 1):
+            with home.open() as log, Store.open(home.store) as store:
+                truth.grow(log, 100, near=6, far=6, poison=1)
+                Projector(log, store, REGISTRY, batch_size=home.batch, compact_after=home.compact_after).run(
+                    until_caught_up=True
+                )
+            if steps.passed.keys() >= set(ALL):
+                break
+    finally:
+        unwatch()
+    assert set(ALL) - steps.passed.keys() == set()
 
 
 def _kill_at(home, truth, step, nth):
