@@ -23,6 +23,8 @@ from schemas.errors import RetryLater
 _WAITING = 2
 _AT_ONCE = 70_000
 """Records that are read and prepared together: what the processor's caches bear. A batch may be of several such."""
+_MOST_BYTES = 64 * 1024 * 1024
+"""A batch of large records is of fewer."""
 _BACKLOG = 30_000
 """So many records are read ahead of the fold, however large the batches are."""
 _POLL_S = 0.1
@@ -108,11 +110,16 @@ class ReadAhead:
         if not behind and not self._wanted.wait(_POLL_S):
             return
         pieces: list[Prepared] = []
-        while left > 0 and (piece := self._piece(reader, asked := min(left, _AT_ONCE), more=bool(pieces))) is not None:
+        size = 0
+        while (
+            left > 0
+            and size < _MOST_BYTES
+            and (piece := self._piece(reader, min(left, _AT_ONCE), more=bool(pieces))) is not None
+        ):
             pieces.append(piece)
-            # From a backlog a batch is filled, unless the log gives less, as of large records; near the end it is what
-            # has come.
-            left = min(left - len(piece), self._left()) if behind and len(piece) == asked else 0
+            size += sum(map(len, filter(None, piece.batch.values)))
+            # From a backlog a batch is filled, however few the log gives at once; near the end it is what has come.
+            left = min(left - len(piece), self._left()) if behind else 0
         if pieces:
             self._wanted.clear()
             self._offer(joined(pieces))

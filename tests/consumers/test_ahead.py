@@ -68,7 +68,7 @@ def test_a_large_batch_is_read_and_prepared_in_pieces(home, monkeypatch):
                 assert len(batch.places) == len(batch)
                 sizes.append(len(batch))
                 ahead._pulse.folded(Folded(read=len(batch), applied=len(batch), duplicates=0, parked=0), 0.1)
-            # Kafka gives records as they were fetched, the embedded log as many as are asked for.
+            # Kafka may give records later than it has told of them.
             assert max(sizes) == 60 if isinstance(log, EmbeddedLog) else max(sizes) <= 60
             assert not ahead._pulse._reading, "a batch was read once, however many pieces it came in"
 
@@ -80,3 +80,14 @@ def test_what_is_left_of_a_backlog_is_read_ahead_though_it_fills_no_batch(home, 
         with ahead_of(log, batch_size=1_000).running() as ahead:
             wait_for(lambda: not ahead._ready.empty())
             take(ahead, 120)
+
+
+def test_large_records_make_smaller_batches(home, monkeypatch):
+    monkeypatch.setattr(ahead_of_the_fold, "_AT_ONCE", 10)
+    monkeypatch.setattr(ahead_of_the_fold, "_MOST_BYTES", 10_000)
+    events = [event.model_copy(update={"summary": "x" * 1_000}) for event in random_log(50, 100)]
+    with home.open() as log:
+        publish(log, events)
+        with ahead_of(log, batch_size=100).running() as ahead:
+            for _ in range(10):
+                assert len(ahead.take(PATIENCE_S)) <= 10
