@@ -24,9 +24,9 @@ _WAITING = 2
 _AT_ONCE = 70_000
 """Records that are read and prepared together: what the processor's caches bear. A batch may be of several such."""
 _MOST_BYTES = 64 * 1024 * 1024
-"""A batch of large records is of fewer."""
+"""Of the values of a batch, about: one of large records is of fewer."""
 _BACKLOG = 30_000
-"""So many records are read ahead of the fold, however large the batches are."""
+"""With so many left in the log it is read ahead of the fold, however large the batches are."""
 _POLL_S = 0.1
 _ENDS_EVERY_S = 1.0
 
@@ -111,21 +111,21 @@ class ReadAhead:
             return
         pieces: list[Prepared] = []
         size = 0
-        while (
-            left > 0
-            and size < _MOST_BYTES
-            and (piece := self._piece(reader, min(left, _AT_ONCE), more=bool(pieces))) is not None
-        ):
+        while left > 0 and (piece := self._piece(reader, asked := min(left, _AT_ONCE), more=bool(pieces))) is not None:
             pieces.append(piece)
-            size += sum(map(len, filter(None, piece.batch.values)))
-            # From a backlog a batch is filled, however few the log gives at once; near the end it is what has come.
-            left = min(left - len(piece), self._left()) if behind else 0
+            last = sum(map(len, filter(None, piece.batch.values)))
+            size += last
+            # A large batch goes on as long as the log gives all that is asked for: nothing read waits for what is not
+            # there yet, or is not wanted.
+            full = behind and len(piece) == asked and size + last <= _MOST_BYTES
+            left = min(left - asked, self._left()) if full else 0
         if pieces:
             self._wanted.clear()
             self._offer(joined(pieces))
 
     def _piece(self, reader: LogReader, most: int, *, more: bool) -> Prepared | None:
-        """The next records, prepared, or `more` for the same batch; None where none came in time, or when stopping."""
+        """The next records, prepared: a new batch, or `more` of the one begun. None where none came in time, or when
+        stopping."""
         batch = self._patience.ask("log", lambda: reader.poll(most, _POLL_S))
         if batch is None or not (len(batch) or batch.next_positions):
             return None

@@ -55,7 +55,8 @@ PRODUCER: Config = {
     "acks": "all",
     # The Java client's default, and the embedded log's.
     "partitioner": "murmur2_random",
-    # Of small batches zstd costs a processor three times what lz4 does, at both ends (docs/decisions/0007).
+    # Of small batches zstd costs a producer half as much again as lz4, and a consumer three times as much
+    # (docs/decisions/0007).
     "compression.type": "lz4",
     "linger.ms": 10,
     "queue.buffering.max.kbytes": 131072,

@@ -249,11 +249,14 @@ def test_the_oldest_timestamp_is_of_what_was_read_and_not_folded():
         [round((now + timedelta(seconds=s)).timestamp() * 1000) for s in seconds] for seconds in ([5, 2], [9])
     )
     pulse.read([*first, -1, 2**62])
-    pulse.read([])
-    pulse.read(second, more=True)
+    pulse.read(second)
+    pulse.read([second[0] + 3_000], more=True)
     assert pulse.vitals().oldest_record_at == now + timedelta(seconds=2)
     pulse.folded(Folded(read=4, applied=4, duplicates=0, parked=0), 0.1)
     assert pulse.vitals().oldest_record_at == now + timedelta(seconds=9)
+    pulse.folded(Folded(read=2, applied=2, duplicates=0, parked=0), 0.1)
+    assert pulse.vitals().oldest_record_at is None
+    pulse.read(second)
     pulse.began()
     assert pulse.vitals().oldest_record_at is None
 
